@@ -14,51 +14,12 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "value/path.h"
 #include "wire/cursor.h"
+#include "wire/step.h"
 
 enum { NULL_VALUE = 1, NUMBER_VALUE = 2, STRING_VALUE = 3, BOOL_VALUE = 4, STRUCT_VALUE = 5, LIST_VALUE = 6 };
 
 static const char TOO_DEEP[] = "is nested deeper than 32; flatten it";
-
-/* Where we are, for messages only: a chain on the C stack, written out when something is wrong. */
-typedef struct Step {
-    const struct Step *up;
-    const char *key; /* NULL: an index */
-    size_t len;      /* of the key, or the index */
-} Step;
-
-static void append_steps(FlowBuf *path, const Step *step)
-{
-    if (step == NULL)
-        return;
-    append_steps(path, step->up);
-    if (step->key != NULL)
-        flow_path_append_key(path, step->key, step->len);
-    else
-        flow_path_append_index(path, step->len);
-}
-
-static const char *path_text(FlowBuf *path, const char *field, const Step *step)
-{
-    flow_buf_init(path, 4096);
-    if (field != NULL)
-        flow_buf_str(path, field);
-    append_steps(path, step);
-    const char *text = flow_buf_text(path);
-    return text != NULL ? text : "";
-}
-
-static FlowStatus refuse(FlowError *reterr, const char *reason, const char *field, const Step *step,
-                         const char *what)
-{
-    FlowBuf path;
-    const char *where = path_text(&path, field, step);
-    flow_error_set(reterr, FLOW_INVALID_ARGUMENT, reason, where, "%s: %s",
-                   where[0] != '\0' ? where : "the value", what);
-    flow_buf_done(&path);
-    return FLOW_INVALID_ARGUMENT;
-}
 
 /* ---- reading ---- */
 
@@ -68,42 +29,43 @@ typedef struct Reader {
     FlowError *reterr;
 } Reader;
 
-static FlowStatus malformed(Reader *r, const Step *step)
+static FlowStatus malformed(Reader *r, const FlowStep *step)
 {
-    return refuse(r->reterr, "INVALID_STRUCT", r->field, step, "is no well-formed google.protobuf.Struct");
+    return flow_step_refuse(r->reterr, "INVALID_STRUCT", r->field, step,
+                            "is no well-formed google.protobuf.Struct");
 }
 
-static FlowStatus read_object(Reader *r, FlowSpan span, const Step *step, unsigned depth, FlowValue *ret);
-static FlowStatus read_list(Reader *r, FlowSpan span, const Step *step, unsigned depth, FlowValue *ret);
+static FlowStatus read_object(Reader *r, FlowSpan span, const FlowStep *step, unsigned depth, FlowValue *ret);
+static FlowStatus read_list(Reader *r, FlowSpan span, const FlowStep *step, unsigned depth, FlowValue *ret);
 
-static FlowStatus read_string(Reader *r, FlowSpan span, const Step *step, FlowValue *ret)
+static FlowStatus read_string(Reader *r, FlowSpan span, const FlowStep *step, FlowValue *ret)
 {
     size_t len = flow_span_len(span);
     if (!flow_utf8_valid((const char *)span.next, len))
-        return refuse(r->reterr, "INVALID_STRUCT", r->field, step, "is a string that is not UTF-8");
+        return flow_step_refuse(r->reterr, "INVALID_STRUCT", r->field, step, "is a string that is not UTF-8");
     return flow_value_try_string((const char *)span.next, len, ret, r->reterr);
 }
 
-static FlowStatus read_number(Reader *r, uint64_t bits, const Step *step, FlowValue *ret)
+static FlowStatus read_number(Reader *r, uint64_t bits, const FlowStep *step, FlowValue *ret)
 {
     double number;
     memcpy(&number, &bits, sizeof number);
     if (!isfinite(number))
-        return refuse(r->reterr, "NUMBER_NOT_FINITE", r->field, step,
-                      "is NaN or infinite, which JSON can't hold");
+        return flow_step_refuse(r->reterr, "NUMBER_NOT_FINITE", r->field, step,
+                                "is NaN or infinite, which JSON can't hold");
     *ret = flow_value_number(number);
     return FLOW_OK;
 }
 
-static FlowStatus read_any(Reader *r, FlowSpan span, const Step *step, unsigned depth, FlowValue *ret)
+static FlowStatus read_any(Reader *r, FlowSpan span, const FlowStep *step, unsigned depth, FlowValue *ret)
 {
     static const uint8_t types[] = {
         [NULL_VALUE] = FLOW_WT_VARINT, [NUMBER_VALUE] = FLOW_WT_FIXED64, [STRING_VALUE] = FLOW_WT_LENGTH,
         [BOOL_VALUE] = FLOW_WT_VARINT, [STRUCT_VALUE] = FLOW_WT_LENGTH,  [LIST_VALUE] = FLOW_WT_LENGTH,
     };
     if (r->values_left-- == 0)
-        return refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, step,
-                      "there are too many values; send fewer at a time");
+        return flow_step_refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, step,
+                                "there are too many values; send fewer at a time");
     FlowValue value = flow_value_null();
     bool seen = false;
     for (FlowWireItem f; span.next < span.end;) {
@@ -135,13 +97,13 @@ static FlowStatus read_any(Reader *r, FlowSpan span, const Step *step, unsigned 
         seen = true;
     }
     if (!seen)
-        return refuse(r->reterr, "INVALID_STRUCT", r->field, step,
-                      "is a google.protobuf.Value with no kind set");
+        return flow_step_refuse(r->reterr, "INVALID_STRUCT", r->field, step,
+                                "is a google.protobuf.Value with no kind set");
     *ret = value;
     return FLOW_OK;
 }
 
-static FlowStatus read_entry(Reader *r, FlowSpan span, const Step *up, unsigned depth, FlowValue *object)
+static FlowStatus read_entry(Reader *r, FlowSpan span, const FlowStep *up, unsigned depth, FlowValue *object)
 {
     FlowSpan key = {0}, value = {0};
     for (FlowWireItem f; span.next < span.end;) {
@@ -153,11 +115,11 @@ static FlowStatus read_entry(Reader *r, FlowSpan span, const Step *up, unsigned 
             value = f.bytes;
     }
     size_t len = flow_span_len(key);
-    Step step = {up, (const char *)key.next, len};
+    FlowStep step = {up, (const char *)key.next, len};
     if (key.next == NULL)
         step.key = "";
     if (!flow_utf8_valid(step.key, len))
-        return refuse(r->reterr, "INVALID_STRUCT", r->field, up, "has a key that is not UTF-8");
+        return flow_step_refuse(r->reterr, "INVALID_STRUCT", r->field, up, "has a key that is not UTF-8");
     FlowValue made;
     FlowStatus status = read_any(r, value, &step, depth, &made);
     if (status != FLOW_OK)
@@ -165,10 +127,10 @@ static FlowStatus read_entry(Reader *r, FlowSpan span, const Step *up, unsigned 
     return flow_object_setn_take(object, step.key, len, made, r->reterr);
 }
 
-static FlowStatus read_object(Reader *r, FlowSpan span, const Step *step, unsigned depth, FlowValue *ret)
+static FlowStatus read_object(Reader *r, FlowSpan span, const FlowStep *step, unsigned depth, FlowValue *ret)
 {
     if (depth > FLOW_STRUCT_DEPTH)
-        return refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, step, TOO_DEEP);
+        return flow_step_refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, step, "%s", TOO_DEEP);
     FlowValue object = flow_value_object();
     for (FlowWireItem f; span.next < span.end;) {
         FlowStatus status = FLOW_OK;
@@ -185,12 +147,12 @@ static FlowStatus read_object(Reader *r, FlowSpan span, const Step *step, unsign
     return FLOW_OK;
 }
 
-static FlowStatus read_list(Reader *r, FlowSpan span, const Step *up, unsigned depth, FlowValue *ret)
+static FlowStatus read_list(Reader *r, FlowSpan span, const FlowStep *up, unsigned depth, FlowValue *ret)
 {
     if (depth > FLOW_STRUCT_DEPTH)
-        return refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, up, TOO_DEEP);
+        return flow_step_refuse(r->reterr, "STRUCT_TOO_LARGE", r->field, up, "%s", TOO_DEEP);
     FlowValue array = flow_value_array();
-    Step step = {up, NULL, 0};
+    FlowStep step = {up, NULL, 0};
     for (FlowWireItem f; span.next < span.end;) {
         FlowStatus status = FLOW_OK;
         if (!flow_span_item(&span, &f) || (f.number == 1 && f.type != FLOW_WT_LENGTH)) {
@@ -236,8 +198,8 @@ typedef struct Writer {
     FlowBuf *to;
 } Writer;
 
-static FlowStatus write_object(Writer *w, FlowValue object, const Step *step, unsigned depth);
-static FlowStatus write_list(Writer *w, FlowValue array, const Step *step, unsigned depth);
+static FlowStatus write_object(Writer *w, FlowValue object, const FlowStep *step, unsigned depth);
+static FlowStatus write_list(Writer *w, FlowValue array, const FlowStep *step, unsigned depth);
 
 static void write_number(FlowBuf *to, double number)
 {
@@ -247,7 +209,7 @@ static void write_number(FlowBuf *to, double number)
     flow_put_fixed(to, bits, 8);
 }
 
-static FlowStatus write_integer(Writer *w, int64_t integer, const Step *step)
+static FlowStatus write_integer(Writer *w, int64_t integer, const FlowStep *step)
 {
     if (flow_int_is_safe(integer)) {
         write_number(w->to, (double)integer);
@@ -258,12 +220,12 @@ static FlowStatus write_integer(Writer *w, int64_t integer, const Step *step)
     if (w->inexact_paths == NULL)
         return FLOW_OK;
     FlowBuf path;
-    FlowValue text = flow_value_string(path_text(&path, w->field, step));
+    FlowValue text = flow_value_string(flow_step_text(&path, w->field, step));
     flow_buf_done(&path);
     return flow_array_push_take(w->inexact_paths, text, w->reterr);
 }
 
-static FlowStatus write_any(Writer *w, FlowValue value, const Step *step, unsigned depth)
+static FlowStatus write_any(Writer *w, FlowValue value, const FlowStep *step, unsigned depth)
 {
     FlowStatus status = FLOW_OK;
     size_t begin;
@@ -276,8 +238,8 @@ static FlowStatus write_any(Writer *w, FlowValue value, const Step *step, unsign
         return write_integer(w, flow_value_get_int(value), step);
     case FLOW_VALUE_FLOAT:
         if (!isfinite(flow_value_get_float(value)))
-            return refuse(w->reterr, "NUMBER_NOT_FINITE", w->field, step,
-                          "is NaN or infinite, which JSON can't hold");
+            return flow_step_refuse(w->reterr, "NUMBER_NOT_FINITE", w->field, step,
+                                    "is NaN or infinite, which JSON can't hold");
         write_number(w->to, flow_value_get_float(value));
         break;
     case FLOW_VALUE_STRING:
@@ -301,14 +263,14 @@ static FlowStatus write_any(Writer *w, FlowValue value, const Step *step, unsign
     return status;
 }
 
-static FlowStatus write_object(Writer *w, FlowValue object, const Step *up, unsigned depth)
+static FlowStatus write_object(Writer *w, FlowValue object, const FlowStep *up, unsigned depth)
 {
     if (depth > FLOW_STRUCT_DEPTH)
-        return refuse(w->reterr, "STRUCT_TOO_LARGE", w->field, up, TOO_DEEP);
+        return flow_step_refuse(w->reterr, "STRUCT_TOO_LARGE", w->field, up, "%s", TOO_DEEP);
     size_t count;
     const FlowMember *members = flow_object_members(object, &count);
     for (size_t i = 0; i < count; i++) {
-        Step step = {up, flow_value_text(&members[i].key), flow_value_length(&members[i].key)};
+        FlowStep step = {up, flow_value_text(&members[i].key), flow_value_length(&members[i].key)};
         size_t entry = flow_put_begin(w->to, 1);
         flow_put_bytes(w->to, 1, step.key, step.len);
         size_t value = flow_put_begin(w->to, 2);
@@ -321,15 +283,15 @@ static FlowStatus write_object(Writer *w, FlowValue object, const Step *up, unsi
     return FLOW_OK;
 }
 
-static FlowStatus write_list(Writer *w, FlowValue array, const Step *up, unsigned depth)
+static FlowStatus write_list(Writer *w, FlowValue array, const FlowStep *up, unsigned depth)
 {
     if (depth > FLOW_STRUCT_DEPTH)
-        return refuse(w->reterr, "STRUCT_TOO_LARGE", w->field, up, TOO_DEEP);
+        return flow_step_refuse(w->reterr, "STRUCT_TOO_LARGE", w->field, up, "%s", TOO_DEEP);
     size_t count;
     const FlowValue *items = flow_array_items(array, &count);
     for (size_t i = 0; i < count; i++) {
         size_t begin = flow_put_begin(w->to, 1);
-        FlowStatus status = write_any(w, items[i], &(Step){up, NULL, i}, depth);
+        FlowStatus status = write_any(w, items[i], &(FlowStep){up, NULL, i}, depth);
         if (status != FLOW_OK)
             return status;
         flow_put_end(w->to, begin);
@@ -343,8 +305,8 @@ FlowStatus flow_struct_write(FlowStructKind kind, FlowValue value, FlowBuf *to, 
     Writer w = {.field = field, .inexact_paths = inexact_paths, .reterr = reterr, .to = to};
     FlowValueKind wanted = kind == FLOW_STRUCT_LIST ? FLOW_VALUE_ARRAY : FLOW_VALUE_OBJECT;
     if (kind != FLOW_STRUCT_ANY && flow_value_kind(value) != wanted)
-        return refuse(reterr, "INVALID_STRUCT", field, NULL,
-                      kind == FLOW_STRUCT_LIST ? "must be a JSON array" : "must be a JSON object");
+        return flow_step_refuse(reterr, "INVALID_STRUCT", field, NULL,
+                                kind == FLOW_STRUCT_LIST ? "must be a JSON array" : "must be a JSON object");
     size_t before = to->len;
     FlowStatus status = kind == FLOW_STRUCT_ANY    ? write_any(&w, value, NULL, 0)
                         : kind == FLOW_STRUCT_LIST ? write_list(&w, value, NULL, 1)
