@@ -15,22 +15,22 @@
 
 #include "base/clock.h"
 #include "engine/events.h"
+#include "engine/registry.h"
 #include "engine/view.h"
 #include "value/value.h"
 
 typedef struct FlowEngine FlowEngine;
 typedef struct FlowProblems FlowProblems; /* engine/problem.h: what is wrong with a definition */
-typedef struct FlowRegistry FlowRegistry; /* engine/registry.h */
 typedef struct FlowStore FlowStore;       /* store/store.h */
 
 typedef struct FlowEngineOptions {
-    FlowStore *store;             /* borrowed: outlives the engine */
-    const FlowRegistry *registry; /* borrowed, complete: no type is added any more */
-    const FlowClock *clock;       /* NULL: the real one */
-    const char *server;           /* this flowd's name, LoopStatus.server; NULL: "" */
-    unsigned shards;              /* 0: one per core, at most 64 */
-    unsigned threads_max;         /* THREAD loops at the same time, 0: 64; further ones wait (STARTING) */
-    FlowValue env;                /* object: the allow-listed environment that templates see; borrowed */
+    FlowStore *store;       /* borrowed: outlives the engine */
+    FlowRegistry *registry; /* borrowed: outlives the engine */
+    const FlowClock *clock; /* NULL: the real one */
+    const char *server;     /* this flowd's name, LoopStatus.server; NULL: "" */
+    unsigned shards;        /* 0: one per core, at most 64 */
+    unsigned threads_max;   /* THREAD loops at the same time, 0: 64; further ones wait (STARTING) */
+    FlowValue env;          /* object: the allow-listed environment that templates see; borrowed */
     /* What nodes may ask for by name, flow_node_service(); may be NULL. Called on the nodes' threads. */
     void *(*service)(void *context, const char *name);
     void *service_context;

@@ -26,6 +26,7 @@
 #ifndef FLOW_ENGINE_NODE_H
 #define FLOW_ENGINE_NODE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -189,7 +190,9 @@ struct FlowNodeCall {
     const FlowTemplateContext
         *context;   /* what templates of this call see: data, metadata, workflow, run, env */
     void *memory;   /* call_size bytes */
-    bool cancelled; /* cancel() was called, or a THREAD node should look up */
+    bool cancelled; /* cancel() was called */
+    /* Set from another thread when the loop is to end by force: for a start() that blocks (THREAD). May be NULL. */
+    const _Atomic(bool) *aborted;
 
     /* What goes on. A call that leaves `has_data` (`has_metadata`) false passes its input on as it is. */
     bool has_data, has_metadata, has_state;
@@ -244,7 +247,7 @@ static inline void flow_node_call_finish(FlowNodeCall *call, FlowNodeOutcome out
 
 static inline bool flow_node_call_cancelled(const FlowNodeCall *call)
 {
-    return call->cancelled;
+    return call->cancelled || (call->aborted && atomic_load_explicit(call->aborted, memory_order_relaxed));
 }
 
 /*
