@@ -78,22 +78,22 @@ static void append_value(FlowBuf *line, const FlowLogField *field)
 {
     size_t len = field->text_len == SIZE_MAX ? strlen(field->text) : field->text_len;
     switch (field->kind) {
-    case FLOW_FIELD_TEXT:
+    case FLOW_LOG_FIELD_TEXT:
         if (sink.format == FLOW_LOG_HUMAN && is_word(field->text, len))
             flow_buf_append(line, field->text, len);
         else
             append_quoted(line, field->text, len);
         break;
-    case FLOW_FIELD_INT:
+    case FLOW_LOG_FIELD_INT:
         flow_buf_printf(line, "%" PRId64, field->integer);
         break;
-    case FLOW_FIELD_FLOAT:
+    case FLOW_LOG_FIELD_FLOAT:
         if (isfinite(field->number))
             flow_buf_printf(line, "%.6g", field->number);
         else
             flow_buf_str(line, "null");
         break;
-    case FLOW_FIELD_BOOL:
+    case FLOW_LOG_FIELD_BOOL:
         flow_buf_str(line, field->integer ? "true" : "false");
         break;
     }

@@ -29,18 +29,18 @@ typedef enum FlowLogFormat { FLOW_LOG_HUMAN, FLOW_LOG_JSON } FlowLogFormat;
 
 typedef struct FlowLogField {
     const char *name; /* snake_case; NULL: the field is left out */
-    enum { FLOW_FIELD_TEXT, FLOW_FIELD_INT, FLOW_FIELD_FLOAT, FLOW_FIELD_BOOL } kind;
+    enum { FLOW_LOG_FIELD_TEXT, FLOW_LOG_FIELD_INT, FLOW_LOG_FIELD_FLOAT, FLOW_LOG_FIELD_BOOL } kind;
     const char *text; /* NULL: the field is left out */
     size_t text_len;  /* SIZE_MAX: up to the NUL */
     int64_t integer;
     double number;
 } FlowLogField;
 
-#define FLOW_F_STR(name, value)       ((FlowLogField){name, FLOW_FIELD_TEXT, value, SIZE_MAX, 0, 0})
-#define FLOW_F_STRN(name, value, len) ((FlowLogField){name, FLOW_FIELD_TEXT, value, len, 0, 0})
-#define FLOW_F_INT(name, value)       ((FlowLogField){name, FLOW_FIELD_INT, "", 0, (int64_t)(value), 0})
-#define FLOW_F_FLOAT(name, value)     ((FlowLogField){name, FLOW_FIELD_FLOAT, "", 0, 0, value})
-#define FLOW_F_BOOL(name, value)      ((FlowLogField){name, FLOW_FIELD_BOOL, "", 0, (value) ? 1 : 0, 0})
+#define FLOW_F_STR(name, value)       ((FlowLogField){name, FLOW_LOG_FIELD_TEXT, value, SIZE_MAX, 0, 0})
+#define FLOW_F_STRN(name, value, len) ((FlowLogField){name, FLOW_LOG_FIELD_TEXT, value, len, 0, 0})
+#define FLOW_F_INT(name, value)       ((FlowLogField){name, FLOW_LOG_FIELD_INT, "", 0, (int64_t)(value), 0})
+#define FLOW_F_FLOAT(name, value)     ((FlowLogField){name, FLOW_LOG_FIELD_FLOAT, "", 0, 0, value})
+#define FLOW_F_BOOL(name, value)      ((FlowLogField){name, FLOW_LOG_FIELD_BOOL, "", 0, (value) ? 1 : 0, 0})
 
 /* Before threads start. Default: INFO, human, standard error, the real clock. */
 void flow_log_setup(FlowLogLevel least, FlowLogFormat format, int fd, const FlowClock *clock);
