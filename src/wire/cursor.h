@@ -70,6 +70,7 @@ static inline bool flow_span_item(FlowSpan *span, FlowWireItem *item)
     case FLOW_WT_LENGTH:
         if (!flow_span_varint(span, &len) || len > flow_span_len(*span))
             return false;
+        item->integer = 0;
         item->bytes = (FlowSpan){span->next, span->next + len};
         span->next += len;
         return true;

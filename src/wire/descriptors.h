@@ -72,6 +72,7 @@ struct FlowWireField {
     bool repeated; /* maps too */
     bool packed;   /* as it is written; both forms are read */
     bool map;      /* repeated, of a message with .map_entry */
+    bool fold_unknown, required, output_only; /* flowengine.v1.FieldRules, see options.proto */
     bool presence; /* absent differs from zero: messages, members of oneofs, `optional` */
     int oneof;     /* index into owner->oneofs; -1: none (an `optional` has none either) */
     const FlowWireMessage *owner;
