@@ -149,7 +149,7 @@ static void put_integer(FlowBuf *to, const IntegerType *type, uint64_t bits)
 
 static FlowStatus read_integer(Context *c, const IntegerType *type, FlowValue value, const FlowStep *step)
 {
-    Whole whole;
+    Whole whole = {false, 0};
     if (!is_numeric_kind(value))
         return wrong(c, step, "an integer", value);
     if (!whole_from_value(value, &whole))

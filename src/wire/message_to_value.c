@@ -179,7 +179,7 @@ static FlowStatus push_packed(Context *c, const FlowWireField *field, FlowSpan s
 {
     unsigned type = wire_type_of(field->type);
     while (span.next < span.end) {
-        uint64_t bits;
+        uint64_t bits = 0;
         if (type == FLOW_WT_VARINT ? !flow_span_varint(&span, &bits)
                                    : !flow_span_fixed(&span, type == FLOW_WT_FIXED64 ? 8 : 4, &bits))
             return torn(c, step);
