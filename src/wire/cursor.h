@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 
@@ -25,8 +26,18 @@ static inline size_t flow_span_len(FlowSpan span)
     return (size_t)(span.end - span.next);
 }
 
+static inline FlowSpan flow_span(const void *bytes, size_t len)
+{
+    const uint8_t *next = bytes;
+    return (FlowSpan){next, len != 0 ? next + len : next};
+}
+
 static inline bool flow_span_varint(FlowSpan *span, uint64_t *ret)
 {
+    if (span->next < span->end && *span->next < 0x80) {
+        *ret = *span->next++;
+        return true;
+    }
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 70 && span->next < span->end; shift += 7) {
         uint8_t byte = *span->next++;
@@ -77,6 +88,14 @@ static inline bool flow_span_item(FlowSpan *span, FlowWireItem *item)
     default:
         return false;
     }
+}
+
+/* For loops: 1 = *item is the next field, 0 = the end, -1 = torn. */
+static inline int flow_span_next(FlowSpan *span, FlowWireItem *item)
+{
+    if (span->next == span->end)
+        return 0;
+    return flow_span_item(span, item) ? 1 : -1;
 }
 
 static inline size_t flow_varint_size(uint64_t value)

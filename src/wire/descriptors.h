@@ -69,9 +69,9 @@ struct FlowWireField {
     const char *comment;   /* leading comment; "" when there is none or the set has no source info */
     uint32_t number;
     FlowWireType type;
-    bool repeated; /* maps too */
-    bool packed;   /* as it is written; both forms are read */
-    bool map;      /* repeated, of a message with .map_entry */
+    bool repeated;                            /* maps too */
+    bool packed;                              /* as it is written; both forms are read */
+    bool map;                                 /* repeated, of a message with .map_entry */
     bool fold_unknown, required, output_only; /* flowengine.v1.FieldRules, see options.proto */
     bool presence; /* absent differs from zero: messages, members of oneofs, `optional` */
     int oneof;     /* index into owner->oneofs; -1: none (an `optional` has none either) */
@@ -130,6 +130,9 @@ struct FlowWireMethod {
     bool client_streaming, server_streaming;
     const FlowWireHttpRule *http;
     size_t http_count;
+    /* flowengine.v1.stream_rules; "" when there are none. */
+    const char *cursor_field; /* path in the response, int64 */
+    const char *resume_field; /* in the request, google.protobuf.Int64Value */
 };
 
 struct FlowWireService {
