@@ -1,7 +1,7 @@
 /*
  * details.h - what a failed call tells its client: google.rpc.Status with its details, bounded.
  *
- * Every error carries an ErrorInfo: `reason` (UPPER_SNAKE_CASE; the status name when the error has none),
+ * Every error carries an ErrorInfo: `reason` (one of ApiError.Reason in the contract; one that fits the status when the error has none),
  * domain "flowengine", and metadata. Made from a FlowError, the rest follows from the status:
  * INVALID_ARGUMENT with a `where` gets a BadRequest violation of that field, FAILED_PRECONDITION a
  * PreconditionFailure. More is added one by one:

@@ -72,7 +72,7 @@ static FlowStatus count_nodes(Scanner *self, const Frame *frame, size_t nodes, s
     self->scan->nodes += nodes;
     self->scan->memory += memory;
     if (self->scan->nodes > self->limits.nodes)
-        return refuse(self, frame, FLOW_RESOURCE_EXHAUSTED, "TOO_MANY_FIELDS",
+        return refuse(self, frame, FLOW_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
                       "the message has more than %zu fields and elements: send less at a time",
                       self->limits.nodes);
     if (self->scan->memory > self->limits.memory)
@@ -118,12 +118,13 @@ static FlowStatus scan_text(Scanner *self, const Frame *frame, const FlowWireIte
     const char *text = (const char *)item->bytes.next;
     size_t len = flow_span_len(item->bytes);
     if (!flow_utf8_valid(text, len))
-        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "INVALID_UTF8",
+        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
                       "the text is not UTF-8 from byte %zu on", flow_utf8_valid_prefix(text, len));
     /* The values of Structs carry their length, so there a NUL is a character like others. */
     bool c_string = frame->inside->c != NULL && frame->inside->c->type == PROTOBUF_C_TYPE_STRING;
     if (c_string && len != 0 && memchr(text, 0, len) != NULL)
-        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "NUL_IN_TEXT", "the text contains a NUL character");
+        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
+                      "the text contains a NUL character");
     return FLOW_OK;
 }
 
@@ -136,13 +137,13 @@ static FlowStatus scan_known(Scanner *self, Frame *frame, const FlowWireItem *it
     unsigned wire = wire_of(field->type);
     bool packed = field->repeated && wire != FLOW_WT_LENGTH && item->type == FLOW_WT_LENGTH;
     if (item->type != wire && !packed)
-        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "PROTOBUF_WIRE_TYPE",
+        return refuse(self, frame, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
                       "the field has wire type %u instead of %u: the sender uses another .proto file",
                       item->type, wire);
     if (packed) {
         ssize_t count = packed_count(wire, item->bytes);
         if (count < 0)
-            return refuse(self, frame, FLOW_INVALID_ARGUMENT, "PROTOBUF_TORN",
+            return refuse(self, frame, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
                           "the packed array is torn: its length is no multiple of its elements");
         return count_nodes(self, frame, (size_t)count, rounded((size_t)count * 8));
     }
@@ -161,8 +162,8 @@ static FlowStatus scan_message(Scanner *self, const Frame *outer, const FlowWire
                                FlowSpan reader, unsigned depth)
 {
     if (depth > self->limits.depth)
-        return refuse(self, outer, FLOW_INVALID_ARGUMENT, "TOO_DEEP", "messages are nested more than %u deep",
-                      self->limits.depth);
+        return refuse(self, outer, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
+                      "messages are nested more than %u deep", self->limits.depth);
     if (depth > self->scan->depth)
         self->scan->depth = depth;
     Frame frame = {outer, type, reader.next, NULL, NULL};
@@ -196,7 +197,7 @@ static FlowStatus scan_message(Scanner *self, const Frame *outer, const FlowWire
     }
     frame.inside = NULL;
     if (more < 0)
-        return refuse(self, &frame, FLOW_INVALID_ARGUMENT, "PROTOBUF_TORN",
+        return refuse(self, &frame, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
                       "the %s is torn: byte %zu is no protobuf", type->name,
                       (size_t)(frame.inside_at - frame.start));
     /* protobuf-c notes every member beyond the 16th in slabs of doubling size. */

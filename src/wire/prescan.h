@@ -34,10 +34,10 @@ typedef struct FlowWireScan {
 } FlowWireScan;
 
 /*
- * INVALID_ARGUMENT, with the path of the field in `where` (such as "workflow.nodes[2].name"), for: a torn
- * message (reason PROTOBUF_TORN), a field with the wrong wire type (PROTOBUF_WIRE_TYPE), text that is not
- * UTF-8 (INVALID_UTF8), a NUL in a text that becomes a C string (NUL_IN_TEXT), too deep (TOO_DEEP).
- * RESOURCE_EXHAUSTED for more nodes or memory than the limits allow (TOO_MANY_FIELDS, MESSAGE_TOO_LARGE).
+ * INVALID_ARGUMENT (reason MALFORMED_MESSAGE), with the path of the field in `where` (such as
+ * "workflow.nodes[2].name"), for: a torn message, a field with the wrong wire type, text that is not UTF-8, a NUL
+ * in a text that becomes a C string, messages nested too deep.
+ * RESOURCE_EXHAUSTED (MESSAGE_TOO_LARGE) for more nodes or memory than the limits allow.
  * Unknown fields are let through; they count as nodes.
  */
 FlowStatus flow_wire_scan(const FlowWireMessage *type, const void *bytes, size_t len,
