@@ -40,11 +40,19 @@ typedef enum FlowSeverity { FLOW_SEVERITY_ERROR, FLOW_SEVERITY_WARNING } FlowSev
     X(PRODUCER_MISSING, WARNING, "no producer: the workflow can be stored but not started")                  \
     X(NODE_UNREACHABLE, WARNING, "a node that no producer reaches")                                          \
     X(QUEUE_CYCLE, WARNING, "loops that feed each other through queues")                                     \
+    X(FORM_KEY_UNKNOWN, WARNING, "a key of data.form that the node type has no field for")                   \
     X(NAME_SUSPICIOUS, WARNING, "an editor's key that is nearly one of ours")
+
+typedef enum FlowProblemCode {
+#define X(name, severity, summary) FLOW_PROBLEM_##name,
+    FLOW_PROBLEM_MAP(X)
+#undef X
+        FLOW_PROBLEM_CODE_COUNT
+} FlowProblemCode;
 
 typedef struct FlowProblem {
     FlowSeverity severity;
-    const char *code;    /* from the list above */
+    FlowProblemCode code;
     const char *node_id; /* "" when it isn't about a node */
     const char *edge_id; /* "" when it isn't about an edge */
     const char *field;   /* path within the workflow: "nodes[2].data.form.url"; may be "" */
@@ -61,18 +69,20 @@ typedef struct FlowProblems {
 void flow_problems_init(FlowProblems *problems);
 void flow_problems_done(FlowProblems *problems);
 
-/* ids and field may be NULL. The severity comes from the code's row. Texts are copied and bounded. */
-void flow_problems_add(FlowProblems *problems, const char *code, const char *node_id, const char *edge_id,
+/* ids and field may be NULL. Texts are copied and bounded; control characters become spaces. */
+void flow_problems_add(FlowProblems *problems, FlowProblemCode code, const char *node_id, const char *edge_id,
                        const char *field, const char *format, ...) __attribute__((format(printf, 6, 7)));
-void flow_problems_vadd(FlowProblems *problems, const char *code, const char *node_id, const char *edge_id,
-                        const char *field, const char *format, va_list args)
-    __attribute__((format(printf, 6, 0)));
 
 /* OK without errors; otherwise INVALID_ARGUMENT, WORKFLOW_INVALID: the first error and how many there are. */
 FlowStatus flow_problems_to_error(const FlowProblems *problems, FlowError *reterr);
 
-const char *flow_severity_name(FlowSeverity severity); /* "ERROR", "WARNING" */
-/* Walks the list of codes; NULL at its end. */
-const char *flow_problem_code(size_t index, FlowSeverity *ret_severity, const char **ret_summary);
+const char *flow_severity_name(FlowSeverity severity);       /* "ERROR", "WARNING" */
+const char *flow_problem_code_name(FlowProblemCode code);    /* "NODE_TYPE_UNKNOWN" */
+const char *flow_problem_code_summary(FlowProblemCode code); /* what stands in the list above */
+FlowSeverity flow_problem_code_severity(FlowProblemCode code);
+
+/* Text from outside for use in a message: cut to what fits, at a character's boundary, with an ellipsis. */
+enum { FLOW_BRIEF_TEXT = 84 };
+const char *flow_brief(char to[FLOW_BRIEF_TEXT], const char *text, size_t len);
 
 #endif

@@ -39,8 +39,9 @@ typedef struct FlowWorkflowNode {
     uint32_t index; /* in the definition's `nodes`; names it in field paths */
     const char *id; /* never empty */
     const char *type;
-    const char *label; /* "" when there is none */
-    FlowValue form;    /* borrowed from the definition; an object */
+    const char *label;     /* "" when there is none */
+    FlowValue form;        /* borrowed from the definition; an object */
+    FlowValue config_keys; /* borrowed: data.config as it stands there; an object */
     FlowNodeConfig config;
 } FlowWorkflowNode;
 

@@ -1,0 +1,99 @@
+#include "engine/node.h"
+
+#include <string.h>
+
+const char *flow_node_kind_name(FlowNodeKind kind)
+{
+    static const char *const names[FLOW_NODE_KIND_COUNT] = {
+        [FLOW_NODE_PRODUCER] = "PRODUCER",
+        [FLOW_NODE_BLOCKING] = "BLOCKING",
+        [FLOW_NODE_NON_BLOCKING] = "NON_BLOCKING",
+        [FLOW_NODE_CONDITIONAL] = "CONDITIONAL",
+    };
+    return (unsigned)kind < FLOW_NODE_KIND_COUNT ? names[kind] : "UNKNOWN";
+}
+
+const char *flow_pool_name(FlowPoolKind pool)
+{
+    static const char *const names[FLOW_POOL_COUNT] = {
+        [FLOW_POOL_ASYNC] = "ASYNC",
+        [FLOW_POOL_THREAD] = "THREAD",
+        [FLOW_POOL_PROCESS] = "PROCESS",
+    };
+    return (unsigned)pool < FLOW_POOL_COUNT ? names[pool] : "UNKNOWN";
+}
+
+void flow_node_call_done(FlowNodeCall *call)
+{
+    flow_value_clear(&call->out_data);
+    flow_value_clear(&call->out_metadata);
+    flow_value_clear(&call->out_state);
+    flow_value_clear(&call->elements);
+    call->has_data = call->has_metadata = call->has_state = false;
+}
+
+FlowNodeOutcome flow_node_call_result_as_take(FlowNodeCall *call, const char *key, FlowValue result_take)
+{
+    if (!call->has_data) {
+        call->out_data = flow_value_ref(call->data);
+        call->has_data = true;
+    }
+    FlowValue name = flow_value_string(key);
+    FlowError error;
+    FlowStatus status = flow_object_add_unique_take(&call->out_data, name, result_take, NULL, &error);
+    flow_value_unref(name);
+    return status == FLOW_OK ? FLOW_NODE_DONE : flow_node_call_fail_with(call, &error);
+}
+
+FlowNodeOutcome flow_node_call_result_take(FlowNodeCall *call, FlowValue result_take)
+{
+    return flow_node_call_result_as_take(call, call->node->type->output_key, result_take);
+}
+
+FlowNodeOutcome flow_node_call_data_take(FlowNodeCall *call, FlowValue data_take)
+{
+    flow_value_assign_take(&call->out_data, data_take);
+    call->has_data = true;
+    return FLOW_NODE_DONE;
+}
+
+void flow_node_call_metadata_take(FlowNodeCall *call, FlowValue metadata_take)
+{
+    flow_value_assign_take(&call->out_metadata, metadata_take);
+    call->has_metadata = true;
+}
+
+void flow_node_call_state_take(FlowNodeCall *call, FlowValue state_take)
+{
+    flow_value_assign_take(&call->out_state, state_take);
+    call->has_state = true;
+}
+
+void flow_node_call_elements_take(FlowNodeCall *call, FlowValue array_take)
+{
+    flow_value_assign_take(&call->elements, array_take);
+}
+
+static FlowNodeOutcome failed(FlowNodeCall *call)
+{
+    if (!call->error.reason[0])
+        memcpy(call->error.reason, "NODE_FAILED", sizeof("NODE_FAILED"));
+    return FLOW_NODE_FAILED;
+}
+
+FlowNodeOutcome flow_node_call_fail(FlowNodeCall *call, FlowStatus status, const char *reason,
+                                    const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    flow_error_vset(&call->error, status, reason, call->node->id, format, args);
+    va_end(args);
+    return failed(call);
+}
+
+FlowNodeOutcome flow_node_call_fail_with(FlowNodeCall *call, const FlowError *error)
+{
+    if (error != &call->error)
+        call->error = *error;
+    return failed(call);
+}
