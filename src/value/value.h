@@ -78,14 +78,14 @@ typedef struct FlowMember {
 
 /* ---- references ---- */
 
-void flow_value__ref_box(FlowValue value);
 void flow_value__unref_box(FlowValue value);
 
 /* Answers `value` again, which now has one more owner. */
 static inline FlowValue flow_value_ref(FlowValue value)
 {
+    /* Every box begins with its count. */
     if (value.tag & FLOW_VALUE__BOXED)
-        flow_value__ref_box(value);
+        __atomic_fetch_add((uint32_t *)value.box, 1, __ATOMIC_RELAXED);
     return value;
 }
 
