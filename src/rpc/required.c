@@ -27,8 +27,10 @@ static bool is_present(const FlowWireField *field, const ProtobufCMessage *messa
     }
     case PROTOBUF_C_TYPE_BYTES: {
         const ProtobufCBinaryData *data = (const ProtobufCBinaryData *)(const void *)member;
-        /* An empty Struct that was sent and one that wasn't look the same when it is kept as bytes. */
-        return data->data != NULL || data->len != 0;
+        /* A Struct that is kept as bytes is present when its oneof says so, even if it is empty. */
+        if (field->type == FLOW_WIRE_MESSAGE && (c->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0)
+            return true;
+        return data->len != 0;
     }
     case PROTOBUF_C_TYPE_INT64:
     case PROTOBUF_C_TYPE_SINT64:
