@@ -32,22 +32,31 @@ void flow_node_call_done(FlowNodeCall *call)
     call->has_data = call->has_metadata = call->has_state = false;
 }
 
-FlowNodeOutcome flow_node_call_result_as_take(FlowNodeCall *call, const char *key, FlowValue result_take)
+static FlowNodeOutcome add_result(FlowNodeCall *call, FlowValue key, FlowValue result_take)
 {
     if (!call->has_data) {
         call->out_data = flow_value_ref(call->data);
         call->has_data = true;
     }
-    FlowValue name = flow_value_string(key);
     FlowError error;
-    FlowStatus status = flow_object_add_unique_take(&call->out_data, name, result_take, NULL, &error);
-    flow_value_unref(name);
+    FlowStatus status = flow_object_add_unique_take(&call->out_data, key, result_take, NULL, &error);
     return status == FLOW_OK ? FLOW_NODE_DONE : flow_node_call_fail_with(call, &error);
+}
+
+FlowNodeOutcome flow_node_call_result_as_take(FlowNodeCall *call, const char *key, FlowValue result_take)
+{
+    FlowValue name = flow_value_string(key);
+    FlowNodeOutcome outcome = add_result(call, name, result_take);
+    flow_value_unref(name);
+    return outcome;
 }
 
 FlowNodeOutcome flow_node_call_result_take(FlowNodeCall *call, FlowValue result_take)
 {
-    return flow_node_call_result_as_take(call, call->node->type->output_key, result_take);
+    const FlowNode *node = call->node;
+    if (flow_value_kind(node->output_key) == FLOW_VALUE_STRING)
+        return add_result(call, node->output_key, result_take);
+    return flow_node_call_result_as_take(call, node->type->output_key, result_take);
 }
 
 FlowNodeOutcome flow_node_call_data_take(FlowNodeCall *call, FlowValue data_take)

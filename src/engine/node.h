@@ -179,6 +179,10 @@ struct FlowNode {
     /* A reader's queue, or all queues of a writer: filled in by the QueueMapper. */
     const char *const *queues;
     uint32_t queue_count;
+    bool
+        lenient_undefined; /* settings.undefined of the workflow, for types that compile templates themselves */
+    /* type->output_key as a string value, so that no call has to make it; null is fine, too. */
+    FlowValue output_key;
 };
 
 /* One execution. The first part is the host's and read-only for the node, the second is the answer. */
