@@ -156,10 +156,18 @@ static size_t put_escaped(Writer *w, const char *p, size_t length)
     return 1;
 }
 
+/* In ASCII, DEL is escaped like everything that isn't printable: as Python has it. */
+static uint32_t not_ascii(const char *p, uint32_t high)
+{
+    for (unsigned i = 0; i < FLOW_SCAN_STEP; i++)
+        high |= (uint32_t)(p[i] == 0x7f) << i;
+    return high;
+}
+
 /* Up to `readable`, at or behind the end of the text, there is memory. */
 static bool put_string(Writer *w, const char *p, size_t length, const char *readable)
 {
-    uint32_t ascii = w->flags & FLOW_JSON_WRITE_ASCII ? ~0u : 0;
+    bool ascii = w->flags & FLOW_JSON_WRITE_ASCII;
     if (!room(w))
         return false;
     *w->at++ = '"';
@@ -171,7 +179,8 @@ static bool put_string(Writer *w, const char *p, size_t length, const char *read
             from = tail;
         }
         uint32_t high, special = flow_scan__special(from, &high);
-        special |= high & ascii;
+        if (ascii)
+            special |= not_ascii(from, high);
         if (!room(w))
             return false;
         memcpy(w->at, from, FLOW_SCAN_STEP);

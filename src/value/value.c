@@ -231,17 +231,19 @@ bool flow_value_equal_numbers(FlowValue a, FlowValue b)
 
 /* ---- hash ---- */
 
+/* "FlowEngine value" as little-endian numbers; the second is varied by the kind. */
+static const uint64_t hash_key[2] = {0x69676e45776f6c46, 0x65756c617620656e};
+
 static FlowHash128 hash_words(FlowValueKind kind, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-    /* "FlowEngine value", the constant key. */
-    const uint64_t key[2] = {0x6c466e45776f6769, 0x65757661656e696c ^ (uint64_t)kind};
+    const uint64_t key[2] = {hash_key[0], hash_key[1] ^ (uint64_t)kind};
     const uint64_t words[4] = {htole64(a), htole64(b), htole64(c), htole64(d)};
     return flow_siphash128(words, sizeof words, key);
 }
 
 static FlowHash128 hash_text(FlowValue string)
 {
-    const uint64_t key[2] = {0x6c466e45776f6769, 0x65757661656e696c ^ 0x100};
+    const uint64_t key[2] = {hash_key[0], hash_key[1] ^ FLOW_VALUE_STRING};
     return flow_siphash128(flow_value_text(&string), flow_value_length(&string), key);
 }
 
