@@ -49,7 +49,8 @@ struct  Flowengine__V1__Analysis
   size_t n_producer_node_ids;
   char **producer_node_ids;
   /*
-   * The producer to begin with when stepping through the workflow: the first one that no queue feeds.
+   * The producer to begin with when stepping through the workflow: the first one that no queue of it feeds, else the
+   * first one; empty when there is none.
    */
   char *first_node_id;
   /*
@@ -73,8 +74,8 @@ struct  Flowengine__V1__Analysis
   size_t n_nodes;
   Flowengine__V1__NodeAnalysis **nodes;
   /*
-   * The nodes from `from_node_id` to `to_node_id` of the request, both included; empty when there is no way, or when
-   * the request named none.
+   * All nodes on a way from `from_node_id` to `to_node_id` of the request, both included, in node order; empty when
+   * there is no way, or when the request named none.
    */
   size_t n_chain;
   char **chain;
@@ -181,12 +182,12 @@ struct  Flowengine__V1__NodeAnalysis
   size_t n_branches;
   Flowengine__V1__BranchTargets **branches;
   /*
-   * All nodes before it, nearest first; writers of its queue stand before a queue-reader.
+   * All nodes before it, in node order; the writers of its queue are before a queue-reader.
    */
   size_t n_upstream;
   char **upstream;
   /*
-   * All nodes behind it, nearest first.
+   * All nodes behind it, in node order; the readers of its queues are behind a queue-writer.
    */
   size_t n_downstream;
   char **downstream;

@@ -347,11 +347,11 @@ struct  Flowengine__V1__Failure
 {
   ProtobufCMessage base;
   /*
-   * Why.
+   * Why. NODE_FAILED also for what made no dead letter; then `code` says more.
    */
   Flowengine__V1__DeadLetter__Reason reason;
   /*
-   * The node's own code for the failure; empty where it has none.
+   * The node's own code for the failure, or PRODUCER_FAILED, SETUP_FAILED, STORE_FAILED; empty where there is none.
    */
   char *code;
   /*

@@ -48,7 +48,7 @@ typedef enum _Flowengine__V1__ApiError__Reason {
   /*
    * INVALID_ARGUMENT: the definition has errors. BadRequest has those that fit; ValidateWorkflow answers all.
    */
-  FLOWENGINE__V1__API_ERROR__REASON__INVALID_WORKFLOW = 5,
+  FLOWENGINE__V1__API_ERROR__REASON__WORKFLOW_INVALID = 5,
   /*
    * INVALID_ARGUMENT: form values don't validate. BadRequest names the fields.
    */
@@ -77,6 +77,46 @@ typedef enum _Flowengine__V1__ApiError__Reason {
    * INVALID_ARGUMENT: a payload is larger than the server's limit; metadata has `bytes` and `limit`.
    */
   FLOWENGINE__V1__API_ERROR__REASON__PAYLOAD_TOO_LARGE = 12,
+  /*
+   * INVALID_ARGUMENT: the text is not JSON; BadRequest says where it goes wrong.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__INVALID_JSON = 13,
+  /*
+   * INVALID_ARGUMENT: JSON has a value of another type than the field. BadRequest names its path.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__WRONG_TYPE = 14,
+  /*
+   * INVALID_ARGUMENT: a number or time doesn't fit the field's type. BadRequest names its path.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__OUT_OF_RANGE = 15,
+  /*
+   * INVALID_ARGUMENT: JSON names a field or key twice, in whatever spelling. BadRequest names its path.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__DUPLICATE_FIELD = 16,
+  /*
+   * INVALID_ARGUMENT: an enum has no value with this name; the message names the nearest one.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__UNKNOWN_ENUM_VALUE = 17,
+  /*
+   * INVALID_ARGUMENT: an Any in JSON names a message type that the server doesn't know.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__UNKNOWN_TYPE = 18,
+  /*
+   * INVALID_ARGUMENT: JSON is nested deeper than 100 messages, or a payload deeper than 32 levels.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__JSON_TOO_DEEP = 19,
+  /*
+   * INVALID_ARGUMENT: a Struct is not well-formed. BadRequest names its path.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__INVALID_STRUCT = 34,
+  /*
+   * INVALID_ARGUMENT: a Struct has NaN or an infinity, which JSON can't express. BadRequest names its path.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__NUMBER_NOT_FINITE = 35,
+  /*
+   * INVALID_ARGUMENT: a JSON text has more values than the server takes; metadata has `limit`.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__JSON_TOO_LARGE = 36,
   /*
    * NOT_FOUND: no stored workflow has this id.
    */
@@ -144,7 +184,7 @@ typedef enum _Flowengine__V1__ApiError__Reason {
   /*
    * ABORTED: the etag is not the current one: somebody else changed the resource. Read it again.
    */
-  FLOWENGINE__V1__API_ERROR__REASON__ETAG_MISMATCH = 50,
+  FLOWENGINE__V1__API_ERROR__REASON__ETAG_STALE = 50,
   /*
    * ABORTED: another owner with a newer epoch has taken over.
    */
@@ -222,9 +262,13 @@ typedef enum _Flowengine__V1__ApiError__Reason {
    */
   FLOWENGINE__V1__API_ERROR__REASON__SLOW_CONSUMER = 94,
   /*
+   * RESOURCE_EXHAUSTED: a Struct has more values or levels than the server takes.
+   */
+  FLOWENGINE__V1__API_ERROR__REASON__STRUCT_TOO_LARGE = 95,
+  /*
    * UNAVAILABLE: the store can't be reached or refuses writes. Nothing was changed.
    */
-  FLOWENGINE__V1__API_ERROR__REASON__STORE_UNAVAILABLE = 100,
+  FLOWENGINE__V1__API_ERROR__REASON__STORE_AWAY = 100,
   /*
    * UNAVAILABLE: the store did not say whether it took the change. Repeat the call with the same request_id.
    */

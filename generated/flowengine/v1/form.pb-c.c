@@ -1132,24 +1132,22 @@ const ProtobufCMessageDescriptor flowengine__v1__field_choices__descriptor =
   (ProtobufCMessageInit) flowengine__v1__field_choices__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue flowengine__v1__form_rule__rule__enum_values_by_number[5] =
+static const ProtobufCEnumValue flowengine__v1__form_rule__rule__enum_values_by_number[4] =
 {
   { "RULE_UNSPECIFIED", "FLOWENGINE__V1__FORM_RULE__RULE__RULE_UNSPECIFIED", 0 },
   { "EQUAL", "FLOWENGINE__V1__FORM_RULE__RULE__EQUAL", 1 },
   { "ORDERED", "FLOWENGINE__V1__FORM_RULE__RULE__ORDERED", 2 },
-  { "STRICTLY_ORDERED", "FLOWENGINE__V1__FORM_RULE__RULE__STRICTLY_ORDERED", 3 },
-  { "ANY_OF", "FLOWENGINE__V1__FORM_RULE__RULE__ANY_OF", 4 },
+  { "ANY_OF", "FLOWENGINE__V1__FORM_RULE__RULE__ANY_OF", 3 },
 };
 static const ProtobufCIntRange flowengine__v1__form_rule__rule__value_ranges[] = {
-{0, 0},{0, 5}
+{0, 0},{0, 4}
 };
-static const ProtobufCEnumValueIndex flowengine__v1__form_rule__rule__enum_values_by_name[5] =
+static const ProtobufCEnumValueIndex flowengine__v1__form_rule__rule__enum_values_by_name[4] =
 {
-  { "ANY_OF", 4 },
+  { "ANY_OF", 3 },
   { "EQUAL", 1 },
   { "ORDERED", 2 },
   { "RULE_UNSPECIFIED", 0 },
-  { "STRICTLY_ORDERED", 3 },
 };
 const ProtobufCEnumDescriptor flowengine__v1__form_rule__rule__descriptor =
 {
@@ -1158,9 +1156,9 @@ const ProtobufCEnumDescriptor flowengine__v1__form_rule__rule__descriptor =
   "Rule",
   "Flowengine__V1__FormRule__Rule",
   "flowengine.v1",
-  5,
+  4,
   flowengine__v1__form_rule__rule__enum_values_by_number,
-  5,
+  4,
   flowengine__v1__form_rule__rule__enum_values_by_name,
   1,
   flowengine__v1__form_rule__rule__value_ranges,

@@ -42,17 +42,13 @@ typedef enum _Flowengine__V1__FormRule__Rule {
    */
   FLOWENGINE__V1__FORM_RULE__RULE__EQUAL = 1,
   /*
-   * Each field is less than or equal to the next.
+   * Each field is less than or equal to the next; fields without a value are left out.
    */
   FLOWENGINE__V1__FORM_RULE__RULE__ORDERED = 2,
   /*
-   * Each field is less than the next.
-   */
-  FLOWENGINE__V1__FORM_RULE__RULE__STRICTLY_ORDERED = 3,
-  /*
    * At least one of the fields has a value.
    */
-  FLOWENGINE__V1__FORM_RULE__RULE__ANY_OF = 4
+  FLOWENGINE__V1__FORM_RULE__RULE__ANY_OF = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FLOWENGINE__V1__FORM_RULE__RULE)
 } Flowengine__V1__FormRule__Rule;
 
@@ -290,7 +286,7 @@ struct  Flowengine__V1__FieldSpec
 {
   ProtobufCMessage base;
   /*
-   * Name: `[a-z_][a-z0-9_]{0,63}`.
+   * Name: `[A-Za-z_][A-Za-z0-9_]{0,63}`.
    */
   char *name;
   /*

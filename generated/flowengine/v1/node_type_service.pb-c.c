@@ -558,7 +558,7 @@ const ProtobufCMessageDescriptor flowengine__v1__get_node_type_response__descrip
   (ProtobufCMessageInit) flowengine__v1__get_node_type_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__get_form_request__field_descriptors[2] =
+static const ProtobufCFieldDescriptor flowengine__v1__get_form_request__field_descriptors[3] =
 {
   {
     "type",
@@ -584,15 +584,28 @@ static const ProtobufCFieldDescriptor flowengine__v1__get_form_request__field_de
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "partial",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Flowengine__V1__GetFormRequest, partial),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned flowengine__v1__get_form_request__field_indices_by_name[] = {
+  2,   /* field[2] = partial */
   0,   /* field[0] = type */
   1,   /* field[1] = values */
 };
 static const ProtobufCIntRange flowengine__v1__get_form_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__get_form_request__descriptor =
 {
@@ -602,7 +615,7 @@ const ProtobufCMessageDescriptor flowengine__v1__get_form_request__descriptor =
   "Flowengine__V1__GetFormRequest",
   "flowengine.v1",
   sizeof(Flowengine__V1__GetFormRequest),
-  2,
+  3,
   flowengine__v1__get_form_request__field_descriptors,
   flowengine__v1__get_form_request__field_indices_by_name,
   1,  flowengine__v1__get_form_request__number_ranges,

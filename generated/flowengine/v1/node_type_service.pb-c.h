@@ -128,6 +128,10 @@ struct  Flowengine__V1__GetFormRequest
    * Name of the node type.
    */
   char *type;
+  /*
+   * Somebody is still filling it in: only what is there is checked, nothing is missing yet.
+   */
+  protobuf_c_boolean partial;
   Flowengine__V1__GetFormRequest__HasValuesCase has_values_case;
   union {
     /*
@@ -138,7 +142,7 @@ struct  Flowengine__V1__GetFormRequest
 };
 #define FLOWENGINE__V1__GET_FORM_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__get_form_request__descriptor) \
-    , (char *)protobuf_c_empty_string, FLOWENGINE__V1__GET_FORM_REQUEST__HAS_VALUES__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__GET_FORM_REQUEST__HAS_VALUES__NOT_SET, {0} }
 
 
 /*

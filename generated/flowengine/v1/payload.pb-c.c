@@ -52,7 +52,7 @@ void   flowengine__v1__payload__free_unpacked
   assert(message->base.descriptor == &flowengine__v1__payload__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors[11] =
+static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors[10] =
 {
   {
     "id",
@@ -139,20 +139,8 @@ static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "in_flight",
-    8,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_BOOL,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__Payload, in_flight),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "bytes",
-    9,
+    8,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -164,7 +152,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors
   },
   {
     "inexact_paths",
-    10,
+    9,
     PROTOBUF_C_LABEL_REPEATED,
     PROTOBUF_C_TYPE_STRING,
     offsetof(Flowengine__V1__Payload, n_inexact_paths),
@@ -176,7 +164,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors
   },
   {
     "truncated",
-    11,
+    10,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BOOL,
     0,   /* quantifier_offset */
@@ -188,22 +176,21 @@ static const ProtobufCFieldDescriptor flowengine__v1__payload__field_descriptors
   },
 };
 static const unsigned flowengine__v1__payload__field_indices_by_name[] = {
-  8,   /* field[8] = bytes */
+  7,   /* field[7] = bytes */
   1,   /* field[1] = data */
   3,   /* field[3] = delivery_id */
   0,   /* field[0] = id */
-  7,   /* field[7] = in_flight */
-  9,   /* field[9] = inexact_paths */
+  8,   /* field[8] = inexact_paths */
   2,   /* field[2] = metadata */
   4,   /* field[4] = push_time */
   5,   /* field[5] = redelivered */
   6,   /* field[6] = redrives */
-  10,   /* field[10] = truncated */
+  9,   /* field[9] = truncated */
 };
 static const ProtobufCIntRange flowengine__v1__payload__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__payload__descriptor =
 {
@@ -213,7 +200,7 @@ const ProtobufCMessageDescriptor flowengine__v1__payload__descriptor =
   "Flowengine__V1__Payload",
   "flowengine.v1",
   sizeof(Flowengine__V1__Payload),
-  11,
+  10,
   flowengine__v1__payload__field_descriptors,
   flowengine__v1__payload__field_indices_by_name,
   1,  flowengine__v1__payload__number_ranges,

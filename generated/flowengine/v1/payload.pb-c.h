@@ -67,10 +67,6 @@ struct  Flowengine__V1__Payload
    */
   int32_t redrives;
   /*
-   * A loop has taken this delivery and has not settled it. Only in queues.
-   */
-  protobuf_c_boolean in_flight;
-  /*
    * Size as the queue's bound counts it, in bytes. Only in queues.
    */
   int64_t bytes;
@@ -101,7 +97,7 @@ struct  Flowengine__V1__Payload
 };
 #define FLOWENGINE__V1__PAYLOAD__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__payload__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0, 0, 0, 0,NULL, 0, FLOWENGINE__V1__PAYLOAD__HAS_DATA__NOT_SET, {0}, FLOWENGINE__V1__PAYLOAD__HAS_METADATA__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0, 0, 0, 0,NULL, 0, FLOWENGINE__V1__PAYLOAD__HAS_DATA__NOT_SET, {0}, FLOWENGINE__V1__PAYLOAD__HAS_METADATA__NOT_SET, {0} }
 
 
 /* Flowengine__V1__Payload methods */

@@ -1418,7 +1418,7 @@ const ProtobufCMessageDescriptor flowengine__v1__push_payloads_response__descrip
   (ProtobufCMessageInit) flowengine__v1__push_payloads_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__peek_payloads_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor flowengine__v1__peek_payloads_request__field_descriptors[3] =
 {
   {
     "queue",
@@ -1456,42 +1456,16 @@ static const ProtobufCFieldDescriptor flowengine__v1__peek_payloads_request__fie
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "in_flight",
-    4,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_BOOL,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__PeekPayloadsRequest, in_flight),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "payload_id",
-    5,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__PeekPayloadsRequest, payload_id),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned flowengine__v1__peek_payloads_request__field_indices_by_name[] = {
-  3,   /* field[3] = in_flight */
   1,   /* field[1] = page_size */
   2,   /* field[2] = page_token */
-  4,   /* field[4] = payload_id */
   0,   /* field[0] = queue */
 };
 static const ProtobufCIntRange flowengine__v1__peek_payloads_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__peek_payloads_request__descriptor =
 {
@@ -1501,7 +1475,7 @@ const ProtobufCMessageDescriptor flowengine__v1__peek_payloads_request__descript
   "Flowengine__V1__PeekPayloadsRequest",
   "flowengine.v1",
   sizeof(Flowengine__V1__PeekPayloadsRequest),
-  5,
+  3,
   flowengine__v1__peek_payloads_request__field_descriptors,
   flowengine__v1__peek_payloads_request__field_indices_by_name,
   1,  flowengine__v1__peek_payloads_request__number_ranges,
@@ -1625,21 +1599,21 @@ static const ProtobufCFieldDescriptor flowengine__v1__delete_payloads_response__
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "missing_delivery_ids",
+    "missing",
     2,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_STRING,
-    offsetof(Flowengine__V1__DeletePayloadsResponse, n_missing_delivery_ids),
-    offsetof(Flowengine__V1__DeletePayloadsResponse, missing_delivery_ids),
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Flowengine__V1__DeletePayloadsResponse, missing),
     NULL,
-    &protobuf_c_empty_string,
+    NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned flowengine__v1__delete_payloads_response__field_indices_by_name[] = {
   0,   /* field[0] = deleted */
-  1,   /* field[1] = missing_delivery_ids */
+  1,   /* field[1] = missing */
 };
 static const ProtobufCIntRange flowengine__v1__delete_payloads_response__number_ranges[1 + 1] =
 {
@@ -1740,20 +1714,20 @@ static const ProtobufCFieldDescriptor flowengine__v1__move_payloads_response__fi
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "missing_delivery_ids",
+    "missing",
     2,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_STRING,
-    offsetof(Flowengine__V1__MovePayloadsResponse, n_missing_delivery_ids),
-    offsetof(Flowengine__V1__MovePayloadsResponse, missing_delivery_ids),
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_INT64,
+    0,   /* quantifier_offset */
+    offsetof(Flowengine__V1__MovePayloadsResponse, missing),
     NULL,
-    &protobuf_c_empty_string,
+    NULL,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned flowengine__v1__move_payloads_response__field_indices_by_name[] = {
-  1,   /* field[1] = missing_delivery_ids */
+  1,   /* field[1] = missing */
   0,   /* field[0] = moved */
 };
 static const ProtobufCIntRange flowengine__v1__move_payloads_response__number_ranges[1 + 1] =

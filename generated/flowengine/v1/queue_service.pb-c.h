@@ -237,18 +237,10 @@ struct  Flowengine__V1__PeekPayloadsRequest
    * `next_page_token` of the page before; empty: the first page. Deliveries that left meanwhile are not repeated.
    */
   char *page_token;
-  /*
-   * Those in flight instead of those that wait.
-   */
-  protobuf_c_boolean in_flight;
-  /*
-   * Only deliveries of this payload id; empty: all.
-   */
-  char *payload_id;
 };
 #define FLOWENGINE__V1__PEEK_PAYLOADS_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__peek_payloads_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -304,14 +296,13 @@ struct  Flowengine__V1__DeletePayloadsResponse
    */
   int64_t deleted;
   /*
-   * Those that did not wait in the queue.
+   * How many of those named did not wait in the queue.
    */
-  size_t n_missing_delivery_ids;
-  char **missing_delivery_ids;
+  int64_t missing;
 };
 #define FLOWENGINE__V1__DELETE_PAYLOADS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__delete_payloads_response__descriptor) \
-    , 0, 0,NULL }
+    , 0, 0 }
 
 
 /*
@@ -330,7 +321,7 @@ struct  Flowengine__V1__MovePayloadsRequest
   size_t n_delivery_ids;
   char **delivery_ids;
   /*
-   * Name of the queue where they go; it must exist.
+   * Name of the queue where they go; made if there is none.
    */
   char *target_queue;
 };
@@ -350,14 +341,13 @@ struct  Flowengine__V1__MovePayloadsResponse
    */
   int64_t moved;
   /*
-   * Those that did not wait in the queue.
+   * How many of those named did not wait in the queue.
    */
-  size_t n_missing_delivery_ids;
-  char **missing_delivery_ids;
+  int64_t missing;
 };
 #define FLOWENGINE__V1__MOVE_PAYLOADS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__move_payloads_response__descriptor) \
-    , 0, 0,NULL }
+    , 0, 0 }
 
 
 /*

@@ -290,7 +290,7 @@ const ProtobufCEnumDescriptor flowengine__v1__run__state__descriptor =
   flowengine__v1__run__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__run__field_descriptors[15] =
+static const ProtobufCFieldDescriptor flowengine__v1__run__field_descriptors[14] =
 {
   {
     "id",
@@ -460,18 +460,6 @@ static const ProtobufCFieldDescriptor flowengine__v1__run__field_descriptors[15]
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "restarts",
-    15,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__Run, restarts),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned flowengine__v1__run__field_indices_by_name[] = {
   7,   /* field[7] = create_time */
@@ -483,7 +471,6 @@ static const unsigned flowengine__v1__run__field_indices_by_name[] = {
   5,   /* field[5] = loops */
   6,   /* field[6] = nodes */
   11,   /* field[11] = parameters */
-  14,   /* field[14] = restarts */
   8,   /* field[8] = start_time */
   4,   /* field[4] = state */
   1,   /* field[1] = workflow_id */
@@ -493,7 +480,7 @@ static const unsigned flowengine__v1__run__field_indices_by_name[] = {
 static const ProtobufCIntRange flowengine__v1__run__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 15 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__run__descriptor =
 {
@@ -503,7 +490,7 @@ const ProtobufCMessageDescriptor flowengine__v1__run__descriptor =
   "Flowengine__V1__Run",
   "flowengine.v1",
   sizeof(Flowengine__V1__Run),
-  15,
+  14,
   flowengine__v1__run__field_descriptors,
   flowengine__v1__run__field_indices_by_name,
   1,  flowengine__v1__run__number_ranges,
@@ -556,7 +543,7 @@ const ProtobufCEnumDescriptor flowengine__v1__loop_status__state__descriptor =
   flowengine__v1__loop_status__state__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__loop_status__field_descriptors[19] =
+static const ProtobufCFieldDescriptor flowengine__v1__loop_status__field_descriptors[20] =
 {
   {
     "producer_node_id",
@@ -786,6 +773,18 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_status__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "on_error",
+    20,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Flowengine__V1__LoopStatus, on_error),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned flowengine__v1__loop_status__field_indices_by_name[] = {
   17,   /* field[17] = backoff_time */
@@ -797,6 +796,7 @@ static const unsigned flowengine__v1__loop_status__field_indices_by_name[] = {
   9,   /* field[9] = in_flight */
   10,   /* field[10] = last_error */
   11,   /* field[11] = members */
+  19,   /* field[19] = on_error */
   3,   /* field[3] = pool */
   4,   /* field[4] = pool_reason */
   5,   /* field[5] = produced */
@@ -811,7 +811,7 @@ static const unsigned flowengine__v1__loop_status__field_indices_by_name[] = {
 static const ProtobufCIntRange flowengine__v1__loop_status__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 19 }
+  { 0, 20 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__loop_status__descriptor =
 {
@@ -821,7 +821,7 @@ const ProtobufCMessageDescriptor flowengine__v1__loop_status__descriptor =
   "Flowengine__V1__LoopStatus",
   "flowengine.v1",
   sizeof(Flowengine__V1__LoopStatus),
-  19,
+  20,
   flowengine__v1__loop_status__field_descriptors,
   flowengine__v1__loop_status__field_indices_by_name,
   1,  flowengine__v1__loop_status__number_ranges,

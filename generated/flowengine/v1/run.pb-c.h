@@ -170,7 +170,7 @@ struct  Flowengine__V1__Run
   size_t n_loops;
   Flowengine__V1__LoopStatus **loops;
   /*
-   * Its nodes, in the order of the definition. Not in lists.
+   * Its nodes, in the order of the definition; nodes that no loop reaches are left out. Not in lists.
    */
   size_t n_nodes;
   Flowengine__V1__NodeStatus **nodes;
@@ -199,10 +199,6 @@ struct  Flowengine__V1__Run
    * Number of its newest event when this was taken: WatchRun with this `after_cursor` has no gap.
    */
   int64_t cursor;
-  /*
-   * How often RestartRun moved it to another revision.
-   */
-  int32_t restarts;
   Flowengine__V1__Run__HasParametersCase has_parameters_case;
   union {
     /*
@@ -213,7 +209,7 @@ struct  Flowengine__V1__Run
 };
 #define FLOWENGINE__V1__RUN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__run__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__RUN__STATE__STATE_UNSPECIFIED, 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, 0,NULL, 0, 0, FLOWENGINE__V1__RUN__HAS_PARAMETERS__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__RUN__STATE__STATE_UNSPECIFIED, 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, 0,NULL, 0, FLOWENGINE__V1__RUN__HAS_PARAMETERS__NOT_SET, {0} }
 
 
 /*
@@ -299,10 +295,14 @@ struct  Flowengine__V1__LoopStatus
    * Ticks of a `timer` that were skipped because they came late.
    */
   int64_t skipped_ticks;
+  /*
+   * What it does when a unit fails: `continue`, `pause` or `stop`.
+   */
+  char *on_error;
 };
 #define FLOWENGINE__V1__LOOP_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__loop_status__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__LOOP_STATUS__STATE__STATE_UNSPECIFIED, FLOWENGINE__V1__NODE_TYPE__POOL__POOL_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, NULL, 0,NULL, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, NULL, 0 }
+    , (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__LOOP_STATUS__STATE__STATE_UNSPECIFIED, FLOWENGINE__V1__NODE_TYPE__POOL__POOL_UNSPECIFIED, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, NULL, 0,NULL, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, NULL, 0, (char *)protobuf_c_empty_string }
 
 
 struct  Flowengine__V1__NodeStatus__BranchesEntry

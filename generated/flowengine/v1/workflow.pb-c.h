@@ -92,7 +92,7 @@ struct  Flowengine__V1__Workflow
    */
   int64_t revision;
   /*
-   * Fingerprint of the content. Sent back in an update or delete, it refuses the call (ABORTED, ETAG_MISMATCH) when
+   * Fingerprint of the content. Sent back in an update or delete, it refuses the call (ABORTED, ETAG_STALE) when
    * somebody else has changed the workflow meanwhile. Empty: no check.
    */
   char *etag;
