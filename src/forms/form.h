@@ -40,6 +40,8 @@ typedef struct FlowFormError {
     char code[32];       /* for programs: "required", "min_value", "template", "unknown_key", … */
     bool template_error; /* the template does not compile or render: reason TEMPLATE_ERROR */
     bool warning;        /* does not fail the form: a key that no field has */
+    FlowTemplateErrorKind template_kind; /* of a template_error */
+    unsigned line, column;               /* in the template, from 1; 0 where there is no place */
 } FlowFormError;
 
 /* In the order of the fields, then those of the form. Set to {0} before the first use. */

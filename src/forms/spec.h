@@ -104,7 +104,8 @@ typedef enum FlowLiteralKind {
     FLOW_LITERAL_KIND_INT,
     FLOW_LITERAL_KIND_FLOAT,
     FLOW_LITERAL_KIND_TEXT,
-    FLOW_LITERAL_KIND_JSON
+    FLOW_LITERAL_KIND_JSON,
+    FLOW_LITERAL_KIND_VALUE
 } FlowLiteralKind;
 
 typedef struct FlowLiteral {
@@ -113,6 +114,7 @@ typedef struct FlowLiteral {
         int64_t integer; /* BOOL too */
         double real;
         const char *text;
+        const FlowValue *value; /* borrowed: lives as long as the tables */
     };
 } FlowLiteral;
 

@@ -29,14 +29,14 @@ typedef struct FlowFormInput {
 } FlowFormInput;
 
 typedef struct FlowFormView {
-    /* {"fields": [{name, tag, type, label, help_text, required, value, options: [{value, text, selected,
-     *  group}], errors, attributes}], "dependencies": {parent: [children]}, "non_field_errors": []}
-     * as the contract's Form message. `attributes` has every HTML attribute; true is a bare one (multiple,
-     * checked, required, disabled). Secrets are masked. */
+    /* The contract's Form message: {"fields": [{name, html_name, id, tag, type, field_type, label, help_text,
+     * required, templates, secret, multiple, checked, value, options: [{value, text, selected, group}], errors,
+     * error_codes, attributes}], "dependencies": {parent: [children]}, "non_field_errors": [], bound, valid}.
+     * `attributes` has the other HTML attributes as texts; true is one without a value. Secrets are masked. */
     FlowValue form;
-    FlowValue values;  /* object: the input's values without what was cleared */
+    FlowValue values;  /* object: the input's values after the change; secrets as they were sent */
     FlowValue cleaned; /* object: of the fields without an error; templates are left out */
-    FlowValue cleared; /* array: names of the fields that a change cleared, parents first */
+    FlowValue cleared; /* array: names of the fields that a change cleared, in the order of the form */
     bool valid;        /* bound or partial, and without an error */
 } FlowFormView;
 
@@ -51,8 +51,8 @@ typedef void (*FlowFormDone)(FlowFormView *view, const FlowError *error, void *d
 /* Shows the form. Borrows `input`. The job is yours: release it with flow_form_job_unref(). */
 FlowFormJob *flow_form_show(const FlowFormSchema *schema, const FlowFormInput *input, FlowFormDone done,
                             void *data);
-/* The field takes `value`, all fields below it are cleared, the next choices are loaded. FLOW_NOT_FOUND where
- * there is no such field. */
+/* The field takes `value` (null: none), all fields below it are cleared, the next choices are loaded. The view is
+ * FLOW_FORM_PARTIAL, whatever the input's mode. FLOW_NOT_FOUND where there is no such field. */
 FlowFormJob *flow_form_update_field(const FlowFormSchema *schema, const FlowFormInput *input,
                                     const char *name, FlowValue value, FlowFormDone done, void *data);
 /* Ends it with FLOW_CANCELLED if it hasn't ended; late answers of load_choices are dropped. */

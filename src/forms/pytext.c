@@ -1,0 +1,196 @@
+/*
+ * pytext.c - text as Python sees it, because Django's fields are written in its terms: str() of values, what
+ * counts as white space and as a digit, lengths in code points.
+ */
+#include "forms/internal.h"
+
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "value/json.h"
+#include "value/number.h"
+
+/* The zero of each script's decimal digits; nine more follow it. Sorted. */
+static const uint32_t zeros[] = {
+    0x660,   0x6f0,   0x7c0,   0x966,   0x9e6,   0xa66,   0xae6,   0xb66,   0xbe6,   0xc66,   0xce6,
+    0xd66,   0xde6,   0xe50,   0xed0,   0xf20,   0x1040,  0x1090,  0x17e0,  0x1810,  0x1946,  0x19d0,
+    0x1a80,  0x1a90,  0x1b50,  0x1bb0,  0x1c40,  0x1c50,  0xa620,  0xa8d0,  0xa900,  0xa9d0,  0xa9f0,
+    0xaa50,  0xabf0,  0xff10,  0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450,
+    0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0,
+    0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0};
+
+bool flow_py__is_space(uint32_t c)
+{
+    return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+           c == 0x3000;
+}
+
+void flow_py__strip(const char **text, size_t *len)
+{
+    const char *at = *text, *end = at + *len;
+    size_t size;
+    while (at < end && flow_py__is_space(flow_utf8_decode(at, (size_t)(end - at), &size)))
+        at += size;
+    while (end > at) {
+        const char *last = end - 1;
+        while (last > at && ((unsigned char)*last & 0xc0) == 0x80)
+            last--;
+        if (!flow_py__is_space(flow_utf8_decode(last, (size_t)(end - last), &size)))
+            break;
+        end = last;
+    }
+    *text = at;
+    *len = (size_t)(end - at);
+}
+
+/* 0 to 9, or -1. */
+static int digit_of(uint32_t code_point)
+{
+    size_t low = 0, high = FLOW_COUNT(zeros);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (code_point < zeros[middle])
+            high = middle;
+        else if (code_point > zeros[middle] + 9)
+            low = middle + 1;
+        else
+            return (int)(code_point - zeros[middle]);
+    }
+    return -1;
+}
+
+const char *flow_py__ascii_digits(const char *text, size_t *len, char **ret_buf)
+{
+    size_t i = 0;
+    *ret_buf = NULL;
+    while (i < *len && (unsigned char)text[i] < 0x80)
+        i++;
+    if (i == *len)
+        return text;
+    char *buf = flow_try_malloc(*len + 1);
+    if (buf == NULL)
+        return text;
+    size_t to = 0;
+    for (i = 0; i < *len;) {
+        size_t size;
+        int digit = digit_of(flow_utf8_decode(text + i, *len - i, &size));
+        if (digit >= 0) {
+            buf[to++] = (char)('0' + digit);
+        } else {
+            memcpy(buf + to, text + i, size);
+            to += size;
+        }
+        i += size;
+    }
+    buf[to] = '\0';
+    *len = to;
+    return *ret_buf = buf;
+}
+
+size_t flow_py__len(FlowValue string)
+{
+    return flow_utf8_count(flow_value_text(&string), flow_value_length(&string));
+}
+
+/* What repr() shows as \xNN and the like: control and format characters, separators, private use, and what is no
+ * character. Unassigned code points outside these ranges are shown as they are. */
+bool flow_py__is_printable(uint32_t c)
+{
+    if (c < 0x7f)
+        return c >= 0x20;
+    if (flow_py__is_space(c) || c <= 0x9f || c == 0xad)
+        return false;
+    return !((c >= 0x600 && c <= 0x605) || c == 0x61c || c == 0x6dd || c == 0x70f || c == 0x180e ||
+             (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+             (c >= 0xe000 && c <= 0xf8ff) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) ||
+             (c & 0xfffe) == 0xfffe || c >= 0xe0000);
+}
+
+static void print_repr(FlowBuf *to, const char *text, size_t len)
+{
+    char quote = memchr(text, '\'', len) != NULL && memchr(text, '"', len) == NULL ? '"' : '\'';
+    flow_buf_byte(to, quote);
+    for (size_t i = 0; i < len;) {
+        size_t size;
+        uint32_t c = flow_utf8_decode(text + i, len - i, &size);
+        if (c == (unsigned char)quote || c == '\\')
+            flow_buf_printf(to, "\\%c", (int)c);
+        else if (c == '\n' || c == '\r' || c == '\t')
+            flow_buf_printf(to, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        else if (flow_py__is_printable(c))
+            flow_buf_append(to, text + i, size);
+        else
+            flow_buf_printf(to, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)c);
+        i += size;
+    }
+    flow_buf_byte(to, quote);
+}
+
+/* Depth is bounded by FLOW_VALUE_MAX_DEPTH. */
+static void print(FlowBuf *to, FlowValue value, bool repr)
+{
+    char number[FLOW_DOUBLE_TEXT];
+    size_t count;
+    switch (flow_value_kind(value)) {
+    case FLOW_VALUE_BOOL:
+        flow_buf_str(to, flow_value_get_bool(value) ? "True" : "False");
+        break;
+    case FLOW_VALUE_INT:
+        flow_buf_append(to, number, flow_format_int(number, flow_value_get_int(value)));
+        break;
+    case FLOW_VALUE_FLOAT:
+        flow_buf_append(to, number,
+                        flow_format_double(number, flow_value_get_float(value), FLOW_DOUBLE_PYTHON));
+        break;
+    case FLOW_VALUE_STRING:
+        if (repr)
+            print_repr(to, flow_value_text(&value), flow_value_length(&value));
+        else
+            flow_buf_append(to, flow_value_text(&value), flow_value_length(&value));
+        break;
+    case FLOW_VALUE_ARRAY: {
+        const FlowValue *items = flow_array_items(value, &count);
+        flow_buf_byte(to, '[');
+        for (size_t i = 0; i < count && !to->failed; i++) {
+            if (i > 0)
+                flow_buf_str(to, ", ");
+            print(to, items[i], true);
+        }
+        flow_buf_byte(to, ']');
+        break;
+    }
+    case FLOW_VALUE_OBJECT: {
+        const FlowMember *members = flow_object_members(value, &count);
+        flow_buf_byte(to, '{');
+        for (size_t i = 0; i < count && !to->failed; i++) {
+            if (i > 0)
+                flow_buf_str(to, ", ");
+            print(to, members[i].key, true);
+            flow_buf_str(to, ": ");
+            print(to, members[i].value, true);
+        }
+        flow_buf_byte(to, '}');
+        break;
+    }
+    default:
+        flow_buf_str(to, "None");
+    }
+}
+
+void flow_py__print(FlowBuf *to, FlowValue value)
+{
+    print(to, value, false);
+}
+
+FlowValue flow_py__json_dumps(FlowValue value)
+{
+    FlowBuf buf;
+    FlowValue text = flow_value_null();
+    flow_buf_init(&buf, FLOW_VALUE_MAX_SIZE / 2);
+    if (flow_json_write(value, &buf, FLOW_JSON_WRITE_SPACED, NULL) == FLOW_OK &&
+        flow_value_try_string(buf.data, buf.len, &text, NULL) != FLOW_OK)
+        text = flow_value_null();
+    flow_buf_done(&buf);
+    return text;
+}
