@@ -130,8 +130,12 @@ static FlowStatus final_status(const FlowRpcCall *call, FlowStatus status)
 static void finish(FlowRpcCall *call, const ProtobufCMessage *message, const FlowRpcDetails *details)
 {
     if (atomic_exchange_explicit(&call->ended, true, memory_order_acq_rel)) {
+        /* Where it is seen at all: the call may be gone by then. */
         flow_rpc_log(call, FLOW_LOG_ERROR, "a handler ended its call twice");
+#ifdef FLOW_DEBUG
         abort();
+#endif
+        return;
     }
     call->answered = true;
     call->status = final_status(call, details != NULL ? details->status : FLOW_OK);
@@ -381,7 +385,8 @@ void flow_rpc_call_message(FlowRpcCall *call, const void *bytes, size_t len)
 
 void flow_rpc_call_half_close(FlowRpcCall *call)
 {
-    TELL(call, on_half_close, call, call->callback_data);
+    if (!atomic_load_explicit(&call->ended, memory_order_acquire))
+        TELL(call, on_half_close, call, call->callback_data);
 }
 
 void flow_rpc_call_ready(FlowRpcCall *call)
