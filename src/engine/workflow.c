@@ -457,12 +457,23 @@ static void read_labels(Reader *self)
     size_t count = 0;
     const FlowMember *members = labels ? flow_object_members(*labels, &count) : NULL;
     snprintf(place.field, sizeof(place.field), "labels");
+    if (count > FLOW_WORKFLOW_MAX_LABELS)
+        flow_problems_add(self->problems, FLOW_PROBLEM_TOO_LARGE, NULL, NULL, "labels",
+                          "%zu labels are more than the %d that a workflow can have: remove some", count,
+                          FLOW_WORKFLOW_MAX_LABELS);
     for (size_t i = 0; i < count; i++) {
-        if (flow_value_kind(members[i].value) != FLOW_VALUE_STRING) {
-            char brief[FLOW_BRIEF_TEXT];
-            malformed(self, &place,
-                      flow_brief(brief, flow_value_text(&members[i].key), flow_value_length(&members[i].key)),
-                      "a string", &members[i].value);
+        const FlowMember *label = &members[i];
+        char brief[FLOW_BRIEF_TEXT], field[FIELD_MAX];
+        size_t key_len = flow_value_length(&label->key);
+        flow_brief(brief, flow_value_text(&label->key), key_len);
+        if (flow_value_kind(label->value) != FLOW_VALUE_STRING) {
+            malformed(self, &place, brief, "a string", &label->value);
+        } else if (key_len == 0 || key_len > FLOW_LABEL_KEY_MAX ||
+                   flow_value_length(&label->value) > FLOW_LABEL_MAX) {
+            place_under(&place, brief, strlen(brief), field);
+            flow_problems_add(self->problems, FLOW_PROBLEM_VALUE_INVALID, NULL, NULL, field,
+                              "a label has a key of 1 to %d bytes and a value of at most %d",
+                              FLOW_LABEL_KEY_MAX, FLOW_LABEL_MAX);
         }
     }
 }

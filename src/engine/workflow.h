@@ -15,7 +15,10 @@
 enum {
     FLOW_WORKFLOW_MAX_NODES = 10000,
     FLOW_WORKFLOW_MAX_EDGES = 100000,
-    FLOW_NODE_ID_MAX = 256, /* bytes */
+    FLOW_NODE_ID_MAX = 128, /* bytes, of edges' ids, too */
+    FLOW_WORKFLOW_MAX_LABELS = 64,
+    FLOW_LABEL_KEY_MAX = 63, /* bytes */
+    FLOW_LABEL_MAX = 255,
     FLOW_MAX_IN_FLIGHT_DEFAULT = 64,
     FLOW_MAX_IN_FLIGHT_MAX = 10000
 };

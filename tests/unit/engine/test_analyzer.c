@@ -532,7 +532,7 @@ static void ladder(uint32_t i, uint32_t *source, uint32_t *target)
 static void ring(uint32_t i, uint32_t *source, uint32_t *target)
 {
     *source = 1 + i % 9999;
-    *target = 1 + (i * 7 + 1) % 9999;
+    *target = 1 + (i + 1 + i / 9999 * 37) % 9999;
 }
 
 static void check_large(const char *name, FlowValue definition, size_t wanted_errors)
