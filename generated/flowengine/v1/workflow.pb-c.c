@@ -932,7 +932,7 @@ const ProtobufCMessageDescriptor flowengine__v1__edge__descriptor =
   (ProtobufCMessageInit) flowengine__v1__edge__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__workflow_revision__field_descriptors[8] =
+static const ProtobufCFieldDescriptor flowengine__v1__workflow_revision__field_descriptors[5] =
 {
   {
     "revision",
@@ -983,32 +983,8 @@ static const ProtobufCFieldDescriptor flowengine__v1__workflow_revision__field_d
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "node_count",
-    5,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__WorkflowRevision, node_count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "edge_count",
-    6,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__WorkflowRevision, edge_count),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "draft",
-    7,
+    5,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BOOL,
     0,   /* quantifier_offset */
@@ -1018,33 +994,18 @@ static const ProtobufCFieldDescriptor flowengine__v1__workflow_revision__field_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "run_ids",
-    8,
-    PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_STRING,
-    offsetof(Flowengine__V1__WorkflowRevision, n_run_ids),
-    offsetof(Flowengine__V1__WorkflowRevision, run_ids),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned flowengine__v1__workflow_revision__field_indices_by_name[] = {
   2,   /* field[2] = create_time */
-  6,   /* field[6] = draft */
-  5,   /* field[5] = edge_count */
+  4,   /* field[4] = draft */
   1,   /* field[1] = etag */
   3,   /* field[3] = name */
-  4,   /* field[4] = node_count */
   0,   /* field[0] = revision */
-  7,   /* field[7] = run_ids */
 };
 static const ProtobufCIntRange flowengine__v1__workflow_revision__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__workflow_revision__descriptor =
 {
@@ -1054,7 +1015,7 @@ const ProtobufCMessageDescriptor flowengine__v1__workflow_revision__descriptor =
   "Flowengine__V1__WorkflowRevision",
   "flowengine.v1",
   sizeof(Flowengine__V1__WorkflowRevision),
-  8,
+  5,
   flowengine__v1__workflow_revision__field_descriptors,
   flowengine__v1__workflow_revision__field_indices_by_name,
   1,  flowengine__v1__workflow_revision__number_ranges,

@@ -328,26 +328,13 @@ struct  Flowengine__V1__WorkflowRevision
    */
   char *name;
   /*
-   * Number of nodes.
-   */
-  int32_t node_count;
-  /*
-   * Number of edges.
-   */
-  int32_t edge_count;
-  /*
    * It was stored as a draft.
    */
   protobuf_c_boolean draft;
-  /*
-   * Ids of the runs that use this revision, the newest first, at most 100. A revision in use is always kept.
-   */
-  size_t n_run_ids;
-  char **run_ids;
 };
 #define FLOWENGINE__V1__WORKFLOW_REVISION__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__workflow_revision__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, 0, 0, 0, 0,NULL }
+    , 0, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, 0 }
 
 
 /* Flowengine__V1__Workflow__LabelsEntry methods */

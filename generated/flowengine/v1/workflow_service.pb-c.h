@@ -127,8 +127,8 @@ struct  Flowengine__V1__ListWorkflowsRequest
    */
   char *page_token;
   /*
-   * Terms with spaces between them, all of which must hold: `label.KEY=VALUE`, or a text that stands in id or name,
-   * upper or lower case.
+   * Terms with spaces between them, all of which must hold: up to 16 times `label.KEY=VALUE`, and at most one text that
+   * stands in id or name, upper or lower case.
    */
   char *filter;
 };
