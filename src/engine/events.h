@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "engine/view.h"
+#include "store/store.h"
 
 enum {
     FLOW_EVENTS_KEPT = 512,   /* events of a run that are kept while nobody watches, and after its end */
@@ -44,8 +45,6 @@ typedef enum FlowEventKind {
 #define FLOW_EVENTS_ALL      ((1u << FLOW_EVENT_KIND_COUNT) - 1)
 
 const char *flow_event_kind_name(FlowEventKind kind);
-
-typedef enum FlowUnitOutcome { FLOW_UNIT_DONE, FLOW_UNIT_FILTERED, FLOW_UNIT_DEAD_LETTERED } FlowUnitOutcome;
 
 /*
  * One event, borrowed: everything in it is valid until the next flow_watch_read() on the same watch, or its
