@@ -30,7 +30,7 @@ POOL = _load_contract()
 _FACTORY = message_factory.MessageFactory(POOL)
 
 
-def message(name, **fields):
+def message(name, /, **fields):
     """A message of the contract by its name, "Workflow" or "google.rpc.Status". Dicts become messages by proto3 JSON."""
     kind = _FACTORY.GetPrototype(POOL.FindMessageTypeByName(name if "." in name else PACKAGE + name))
     made = kind()
@@ -103,7 +103,7 @@ class Client:
             stub = self.channel.unary_unary(path, serialize, answer.FromString)
         return found, stub
 
-    def call(self, name, timeout=30, metadata=None, request=None, **fields):
+    def call(self, name, /, timeout=30, metadata=None, request=None, **fields):
         """A unary call's answer, or a stream to iterate over (and to cancel())."""
         method, stub = self._method(name)
         request = request if request is not None else message(method.input_type.full_name, **fields)
