@@ -162,13 +162,26 @@ int flow_decimal__compare(const FlowDecimal *a, const FlowDecimal *b)
     return a->negative ? -order : order;
 }
 
-int flow_decimal__compare_texts(FlowValue a, FlowValue b)
+static bool read_value(FlowValue value, FlowDecimal *ret_decimal, char **ret_buf)
+{
+    FlowBuf text;
+    if (flow_value_kind(value) == FLOW_VALUE_STRING)
+        return flow_decimal__read(flow_value_text(&value), flow_value_length(&value), ret_decimal, ret_buf);
+    if (!flow_value_is_number(value))
+        return false;
+    flow_buf_init(&text, 0);
+    flow_py__print(&text, value);
+    bool ok = flow_decimal__read(text.data, text.len, ret_decimal, ret_buf);
+    flow_buf_done(&text);
+    return ok;
+}
+
+int flow_decimal__compare_values(FlowValue a, FlowValue b)
 {
     FlowDecimal left, right;
     char *left_buf = NULL, *right_buf = NULL;
     int order = 2;
-    if (flow_decimal__read(flow_value_text(&a), flow_value_length(&a), &left, &left_buf) &&
-        flow_decimal__read(flow_value_text(&b), flow_value_length(&b), &right, &right_buf))
+    if (read_value(a, &left, &left_buf) && read_value(b, &right, &right_buf))
         order = flow_decimal__compare(&left, &right);
     free(left_buf);
     free(right_buf);

@@ -96,3 +96,17 @@ int flow_field__compare(const FlowField *field, FlowValue a, FlowValue b)
     }
     return 2;
 }
+
+bool flow_field__equal(const FlowField *field_a, FlowValue a, const FlowField *field_b, FlowValue b)
+{
+    bool decimal_a = field_a->spec->type == FLOW_FIELD_DECIMAL,
+         decimal_b = field_b->spec->type == FLOW_FIELD_DECIMAL;
+    bool numbers = (decimal_a || flow_value_is_number(a)) && (decimal_b || flow_value_is_number(b));
+    if (flow_value_is_null(a) || flow_value_is_null(b))
+        return flow_value_is_null(a) && flow_value_is_null(b);
+    if ((decimal_a || decimal_b) && numbers)
+        return flow_decimal__compare_values(a, b) == 0;
+    if (field_a->ops->compare != NULL && field_a->ops == field_b->ops)
+        return field_a->ops->compare(a, b) == 0;
+    return flow_value_equal_numbers(a, b);
+}

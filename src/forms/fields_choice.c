@@ -143,6 +143,7 @@ static bool coerce(FlowCleaning *cleaning, FlowValue text, FlowValue *ret_value)
     FlowFormErrors ignored = {0};
     FlowCleaning inner = {.schema = cleaning->schema, .field = &field, .errors = &ignored};
     bool ok = true;
+    *ret_value = flow_value_null();
     switch (cleaning->field->spec->coerce) {
     case FLOW_COERCE_INT:
         /* Python's int() takes no "2.0"; Django's IntegerField does. */
@@ -161,7 +162,8 @@ static bool coerce(FlowCleaning *cleaning, FlowValue text, FlowValue *ret_value)
         *ret_value = flow_value_ref(text);
     }
     flow_form_errors_done(&ignored);
-    return ok || refuse(cleaning, text);
+    /* An empty text is no number, though an empty field may be none. */
+    return (ok && !flow_value_is_null(*ret_value)) || refuse(cleaning, text);
 }
 
 static bool finish_typed(FlowCleaning *cleaning, FlowValue *value)
@@ -187,9 +189,10 @@ static bool finish_typed_multiple(FlowCleaning *cleaning, FlowValue *value)
     }
     FlowValue list = flow_value_array(), coerced;
     for (size_t i = 0; i < count; i++)
+        /* No more items than the checked list has: pushing can only fail for want of memory. */
         if (!coerce(cleaning, items[i], &coerced) || flow_array_push_take(&list, coerced, NULL) != FLOW_OK) {
             flow_value_unref(list);
-            return false;
+            return cleaning->failed ? false : flow_cleaning__fail(cleaning, FLOW_MESSAGE_TOO_LARGE, NULL);
         }
     flow_value_assign_take(value, list);
     return true;

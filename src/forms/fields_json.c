@@ -7,6 +7,12 @@
 
 static const FlowJsonLimits limits = {.depth = FLOW_JSON_DEFAULT_DEPTH, .flags = FLOW_JSON_READ_DUPLICATES};
 
+bool flow_form__read_json(FlowValue text, FlowValue *ret_value)
+{
+    return flow_json_read(flow_value_text(&text), flow_value_length(&text), &limits, ret_value, NULL) ==
+           FLOW_OK;
+}
+
 /* Python's json.loads() ignores the same white space as the standard does, and nothing else. */
 static bool is_blank(const char *text, size_t len)
 {
@@ -47,11 +53,12 @@ static bool convert_json(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_v
         *ret_value = keep ? flow_value_ref(raw) : flow_value_null();
         return true;
     }
-    if (flow_value_kind(raw) != FLOW_VALUE_STRING) {
+    /* The value of a disabled field comes from its declaration: it is the value, not a text to parse. */
+    if (flow_value_kind(raw) != FLOW_VALUE_STRING || (spec->flags & FLOW_FIELD_DISABLED)) {
         *ret_value = flow_value_ref(raw);
         return true;
     }
-    if (flow_json_read(text, len, &limits, ret_value, NULL) == FLOW_OK)
+    if (flow_form__read_json(raw, ret_value))
         return true;
     if ((spec->flags & FLOW_FIELD_JSON_LINES) && read_lines(text, len, ret_value))
         return true;
@@ -153,8 +160,7 @@ bool flow_field__clean_native(FlowCleaning *cleaning, FlowValue raw, FlowValue *
         spec->json != FLOW_JSON_KIND_ANY)
         return flow_field__clean(cleaning, raw, ret_value);
     /* {{ data.items | tojson }} means the list; {{ data.name }} the name, also when it looks like a number. */
-    if (flow_json_read(flow_value_text(&raw), flow_value_length(&raw), &limits, &parsed, NULL) == FLOW_OK &&
-        flow_value_kind(parsed) >= FLOW_VALUE_ARRAY) {
+    if (flow_form__read_json(raw, &parsed) && flow_value_kind(parsed) >= FLOW_VALUE_ARRAY) {
         bool ok = flow_field__clean(cleaning, parsed, ret_value);
         flow_value_unref(parsed);
         return ok;

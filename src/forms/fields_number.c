@@ -57,8 +57,8 @@ typedef enum Parsed { PARSED_NOT, PARSED_OK, PARSED_TOO_SMALL, PARSED_TOO_LARGE 
 /* Python's int() after Django has cut a trailing ".000" off. */
 static Parsed parse_whole(const char *text, size_t len, int64_t *ret_integer)
 {
-    size_t end = len;
     const char *rest = text;
+    size_t end = len;
     flow_py__strip(&rest, &end);
     end += (size_t)(rest - text); /* now the end of the text without trailing space */
     size_t zeros = end;
@@ -66,7 +66,7 @@ static Parsed parse_whole(const char *text, size_t len, int64_t *ret_integer)
         zeros--;
     if (zeros > 0 && text[zeros - 1] == '.')
         len = zeros - 1;
-    flow_py__strip(&text, &len);
+    flow_py__strip_number(&text, &len);
 
     char *ascii = NULL, *copy;
     Parsed parsed = PARSED_NOT;
@@ -125,7 +125,7 @@ static bool convert_integer(FlowCleaning *cleaning, FlowValue raw, FlowValue *re
 static bool parse_float(const char *text, size_t len, double *ret_number)
 {
     char *ascii = NULL, *copy;
-    flow_py__strip(&text, &len);
+    flow_py__strip_number(&text, &len);
     text = flow_py__ascii_digits(text, &len, &ascii);
     copy = ascii;
     if (ascii == NULL) {
@@ -298,7 +298,7 @@ const FlowFieldOps flow_field__decimal = {
     .options = FLOW_OPTION_RANGE | FLOW_OPTION_DIGITS,
     .convert = convert_decimal,
     .check = check_digits,
-    .compare = flow_decimal__compare_texts,
+    .compare = flow_decimal__compare_values,
 };
 
 const FlowFieldOps flow_field__boolean = {

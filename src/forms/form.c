@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/id.h"
-#include "value/json.h"
 
 typedef struct Binder {
     const FlowFormSchema *schema;
@@ -155,8 +154,7 @@ static bool load_nested(Binder *self, const FlowField *field)
     FlowSlot *slot = &self->form->slots[field->index];
     FlowValue parsed = flow_value_null(), value = slot->stored;
     if (flow_value_kind(value) == FLOW_VALUE_STRING) {
-        if (flow_json_read(flow_value_text(&value), flow_value_length(&value), NULL, &parsed, NULL) !=
-            FLOW_OK)
+        if (!flow_form__read_json(value, &parsed))
             return false;
         value = parsed;
     }

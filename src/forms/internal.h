@@ -187,9 +187,13 @@ const FlowFieldOps *flow_field__ops(FlowFieldType type);
 bool flow_field__clean(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_value);
 /* The same for what an {{ expression }} gave: a string stays one, unless it is a JSON list or object. */
 bool flow_field__clean_native(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_value);
+/* A string as JSON, with the bounds that hold for all fields. */
+bool flow_form__read_json(FlowValue text, FlowValue *ret_value);
 /* null, "", [] and {} */
 bool flow_value__is_empty(FlowValue value);
 int flow_field__compare(const FlowField *field, FlowValue a, FlowValue b);
+/* Equal as Python has it: "1.50" of a DECIMAL and 1.5, one instant in two time zones. */
+bool flow_field__equal(const FlowField *field_a, FlowValue a, const FlowField *field_b, FlowValue b);
 
 /* Reports a failure in the field's own words if it has any. Always false. `args` NULL: no placeholders. */
 bool flow_cleaning__fail(FlowCleaning *cleaning, FlowMessageId id, const FlowMessageArgs *args);
@@ -237,7 +241,8 @@ bool flow_decimal__read(const char *text, size_t len, FlowDecimal *ret_decimal, 
 /* str(Decimal) */
 void flow_decimal__print(const FlowDecimal *decimal, FlowBuf *to);
 int flow_decimal__compare(const FlowDecimal *a, const FlowDecimal *b);
-int flow_decimal__compare_texts(FlowValue a, FlowValue b);
+/* Of decimals as text, or numbers; 2 where one is neither. */
+int flow_decimal__compare_values(FlowValue a, FlowValue b);
 
 /* ---- patterns (pattern.c) ---- */
 
@@ -253,6 +258,8 @@ bool flow_pattern__found(const FlowPattern *pattern, const char *text, size_t le
 void flow_py__print(FlowBuf *to, FlowValue value);
 /* str.strip() */
 void flow_py__strip(const char **text, size_t *len);
+/* The same for int() and float(), to which the separators 0x1c to 0x1f are no white space. */
+void flow_py__strip_number(const char **text, size_t *len);
 bool flow_py__is_space(uint32_t code_point);
 /* Shown by repr() as it is. */
 bool flow_py__is_printable(uint32_t code_point);

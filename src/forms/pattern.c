@@ -16,16 +16,26 @@ struct FlowPattern {
     pcre2_match_context *context;
 };
 
-/* \Z becomes \z outside of character classes; everything else is copied. */
+/* One escape; everything that isn't named here is the same to both. */
+static void translate_escape(FlowBuf *to, char letter, bool in_class)
+{
+    if (letter == 'Z' && !in_class)
+        flow_buf_str(to, "\\z");
+    else if (letter == 's')
+        flow_buf_str(to, in_class ? "\\s\\x1c-\\x1f" : "[\\s\\x1c-\\x1f]");
+    else if (letter == 'S' && !in_class)
+        flow_buf_str(to, "[^\\s\\x1c-\\x1f]");
+    else
+        flow_buf_printf(to, "\\%c", letter);
+}
+
 static void translate(FlowBuf *to, const char *pattern, size_t len)
 {
     bool in_class = false;
     for (size_t i = 0; i < len; i++) {
         char c = pattern[i];
         if (c == '\\' && i + 1 < len) {
-            char next = pattern[++i];
-            flow_buf_byte(to, '\\');
-            flow_buf_byte(to, next == 'Z' && !in_class ? 'z' : next);
+            translate_escape(to, pattern[++i], in_class);
             continue;
         }
         if (c == '[' && !in_class) {

@@ -26,22 +26,37 @@ bool flow_py__is_space(uint32_t c)
            c == 0x3000;
 }
 
-void flow_py__strip(const char **text, size_t *len)
+static void strip(const char **text, size_t *len, bool (*is_space)(uint32_t))
 {
     const char *at = *text, *end = at + *len;
     size_t size;
-    while (at < end && flow_py__is_space(flow_utf8_decode(at, (size_t)(end - at), &size)))
+    while (at < end && is_space(flow_utf8_decode(at, (size_t)(end - at), &size)))
         at += size;
     while (end > at) {
         const char *last = end - 1;
         while (last > at && ((unsigned char)*last & 0xc0) == 0x80)
             last--;
-        if (!flow_py__is_space(flow_utf8_decode(last, (size_t)(end - last), &size)))
+        if (!is_space(flow_utf8_decode(last, (size_t)(end - last), &size)))
             break;
         end = last;
     }
     *text = at;
     *len = (size_t)(end - at);
+}
+
+void flow_py__strip(const char **text, size_t *len)
+{
+    strip(text, len, flow_py__is_space);
+}
+
+static bool is_number_space(uint32_t code_point)
+{
+    return flow_py__is_space(code_point) && !(code_point >= 0x1c && code_point <= 0x1f);
+}
+
+void flow_py__strip_number(const char **text, size_t *len)
+{
+    strip(text, len, is_number_space);
 }
 
 /* 0 to 9, or -1. */

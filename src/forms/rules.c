@@ -21,9 +21,13 @@ static bool is_broken(const FlowForm *form, const FlowRuleFields *fields, const 
 
 static bool all_equal(const FlowFormValues *values, const FlowRuleFields *fields)
 {
-    for (size_t i = 1; i < fields->count; i++)
-        if (!flow_value_equal_numbers(values->cleaned[fields->fields[0]], values->cleaned[fields->fields[i]]))
+    const FlowField *all = values->schema->fields;
+    size_t first = fields->fields[0];
+    for (size_t i = 1; i < fields->count; i++) {
+        size_t at = fields->fields[i];
+        if (!flow_field__equal(&all[first], values->cleaned[first], &all[at], values->cleaned[at]))
             return false;
+    }
     return true;
 }
 

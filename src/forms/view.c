@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-#include "value/json.h"
-
 enum { FIELDS_MAX = 256 };
 
 typedef struct Viewer {
@@ -29,28 +27,21 @@ FlowValue flow_view__raw(const FlowField *field, const FlowViewParts *parts)
     return posted != NULL ? *posted : initial;
 }
 
-/* JSON is shown as text. Django shows what it understood, in its own spelling; we show what was written. */
-static FlowValue json_shown(const Viewer *self, FlowValue value)
+/* JSON is shown as text: in a posted form in Django's spelling of what it understood, otherwise as written. */
+static FlowValue json_shown(const Viewer *self, const FlowField *field, FlowValue value)
 {
     FlowValue parsed = flow_value_null();
     bool is_text = flow_value_kind(value) == FLOW_VALUE_STRING;
-    bool bound = self->parts->mode != FLOW_FORM_UNBOUND;
-    if (is_text && bound && !self->parts->plain)
+    bool posted = self->parts->mode != FLOW_FORM_UNBOUND && !(field->spec->flags & FLOW_FIELD_DISABLED);
+    if (!self->parts->plain)
+        return is_text || flow_value_is_null(value) ? flow_value_ref(value) : flow_py__json_dumps(value);
+    if (!posted || !is_text)
+        return posted && flow_value_is_null(value) ? flow_value_null() : flow_py__json_dumps(value);
+    if (!flow_form__read_json(value, &parsed))
         return flow_value_ref(value);
-    if (is_text && bound) {
-        if (flow_json_read(flow_value_text(&value), flow_value_length(&value), NULL, &parsed, NULL) !=
-            FLOW_OK)
-            return flow_value_ref(value);
-        FlowValue shown = flow_py__json_dumps(parsed);
-        flow_value_unref(parsed);
-        return shown;
-    }
-    if (flow_value_is_null(value) && (bound || !self->parts->plain))
-        return flow_value_null();
-    /* The initial value of a template is its text, not a JSON string of it. */
-    if (is_text && !self->parts->plain)
-        return flow_value_ref(value);
-    return flow_py__json_dumps(value);
+    FlowValue shown = flow_py__json_dumps(parsed);
+    flow_value_unref(parsed);
+    return shown;
 }
 
 /* BoundField.value(), without what must not be shown; yours. */
@@ -78,7 +69,7 @@ static FlowValue value_of(const Viewer *self, const FlowField *field)
     FlowValue value = shown(self, field);
     if (field->spec->type != FLOW_FIELD_JSON)
         return value;
-    FlowValue text = json_shown(self, value);
+    FlowValue text = json_shown(self, field, value);
     flow_value_unref(value);
     return text;
 }
