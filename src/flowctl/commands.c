@@ -1,5 +1,6 @@
 #include "flowctl/commands.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -338,6 +339,38 @@ static FlowStatus set_argument(FlowValue *request, const char *field, const char
     return status;
 }
 
+static const char *text_of(FlowValue object, const char *key)
+{
+    const FlowValue *text = flow_object_get(object, key);
+    return text != NULL && flow_value_kind(*text) == FLOW_VALUE_STRING ? flow_value_text(text) : "";
+}
+
+static const char *text_in(FlowValue answer, const char *object, const char *key)
+{
+    const FlowValue *inner = flow_object_get(answer, object);
+    return inner != NULL ? text_of(*inner, key) : "";
+}
+
+/* --only log,run_state as the names of RunEvent.Kind. */
+static FlowStatus add_kinds(FlowValue *request, FlowError *error)
+{
+    if (flow_command_flags.only == NULL)
+        return FLOW_OK;
+    flow_cleanup(flow_freep) char *rest = flow_strdup(flow_command_flags.only);
+    FlowValue kinds = flow_value_array();
+    FlowStatus status = FLOW_OK;
+    char *state = NULL;
+    for (char *kind = strtok_r(rest, ",", &state); kind != NULL && status == FLOW_OK;
+         kind = strtok_r(NULL, ",", &state)) {
+        for (char *c = kind; *c != '\0'; c++)
+            *c = (char)toupper((unsigned char)*c);
+        status = flow_array_push_take(&kinds, flow_value_string(kind), error);
+    }
+    if (status == FLOW_OK)
+        status = flow_object_set_take(request, "kinds", kinds, error);
+    return status;
+}
+
 int flow_command_run(FlowClient *client, const FlowCommand *command, int argc, char **argv)
 {
     FlowError error = {.status = FLOW_OK};
@@ -353,6 +386,8 @@ int flow_command_run(FlowClient *client, const FlowCommand *command, int argc, c
     FlowStatus status = FLOW_OK;
     for (int i = 0; i < argc && i < FLOW_COMMAND_ARGS && command->fields[i] != NULL && status == FLOW_OK; i++)
         status = set_argument(&request, command->fields[i], argv[i], &error);
+    if (status == FLOW_OK && strcmp(command->name, "watch") == 0)
+        status = add_kinds(&request, &error);
     if (status == FLOW_OK && flow_command_flags.force)
         status = flow_object_set_take(&request, "force", flow_value_bool(true), &error);
     if (status == FLOW_OK)
@@ -384,13 +419,6 @@ static int command_call(FlowClient *client, const FlowCommand *command, int argc
 static void keep_answer(void *context, FlowValue answer)
 {
     flow_value_assign_take(context, flow_value_ref(answer));
-}
-
-static const char *text_in(FlowValue answer, const char *object, const char *key)
-{
-    const FlowValue *inner = flow_object_get(answer, object);
-    const FlowValue *text = inner != NULL ? flow_object_get(*inner, key) : NULL;
-    return text != NULL && flow_value_kind(*text) == FLOW_VALUE_STRING ? flow_value_text(text) : "";
 }
 
 /* Updates the workflow, creates it when there is none of its id. *ret_answer: the response. */
@@ -458,35 +486,66 @@ static FlowStatus workflow_to_start(FlowClient *client, const char *argument, Fl
     return status;
 }
 
+/* The run as an object with `id` and `workflowId`: the one that starts, or the one that is active already. */
+static FlowStatus start_or_find(FlowClient *client, FlowValue request, FlowValue *ret_run, FlowBuf *details,
+                                FlowError *error)
+{
+    FlowValue answer = flow_value_null(), query = flow_value_ref(request);
+    const FlowValue *run = NULL;
+    const char *how = "started";
+    FlowStatus status =
+        call(client, "ProductionService/StartRun", request, keep_answer, &answer, details, error);
+    if (status == FLOW_FAILED_PRECONDITION &&
+        flow_object_set_take(&query, "active", flow_value_bool(true), NULL) == FLOW_OK &&
+        call(client, "ProductionService/ListRuns", query, keep_answer, &answer, details, NULL) == FLOW_OK) {
+        const FlowValue *runs = flow_object_get(answer, "runs");
+        run = runs != NULL ? flow_array_at(*runs, 0) : NULL;
+        how = "is already active";
+    } else if (status == FLOW_OK) {
+        run = flow_object_get(answer, "run");
+    }
+    if (run != NULL) {
+        status = FLOW_OK;
+        *ret_run = flow_value_ref(*run);
+        printf("run %s of workflow %s %s\n", text_of(*run, "id"), text_of(*run, "workflowId"), how);
+        fflush(stdout);
+    }
+    flow_value_unref(answer);
+    flow_value_unref(query);
+    return status;
+}
+
+static FlowStatus watch(FlowClient *client, const FlowCommand *command, FlowValue run, FlowBuf *details,
+                        FlowError *error)
+{
+    FlowValue request = flow_value_object();
+    FlowStatus status = flow_object_set_take(&request, "runId", flow_value_string(text_of(run, "id")), error);
+    if (status == FLOW_OK)
+        status = add_kinds(&request, error);
+    if (status == FLOW_OK)
+        status = call(client, "ProductionService/WatchRun", request, print_answer, (void *)command, details,
+                      error);
+    flow_value_unref(request);
+    return status;
+}
+
 static int command_run(FlowClient *client, const FlowCommand *command, int argc, char **argv)
 {
     (void)argc;
     FlowError error = {.status = FLOW_OK};
     FlowBuf details;
-    FlowValue request = flow_value_object(), id = flow_value_null(), answer = flow_value_null();
+    FlowValue request = flow_value_object(), id = flow_value_null(), run = flow_value_null();
     flow_buf_init(&details, 0);
     FlowStatus status = workflow_to_start(client, argv[0], &id, &details, &error);
     if (status == FLOW_OK)
         status = flow_object_set_take(&request, "workflowId", id, &error);
     if (status == FLOW_OK)
-        status = call(client, "ProductionService/StartRun", request, keep_answer, &answer, &details, &error);
-    if (status == FLOW_OK) {
-        printf("run %s of workflow %s started\n", text_in(answer, "run", "id"),
-               text_in(answer, "run", "workflowId"));
-        fflush(stdout);
-    }
-    if (status == FLOW_OK && flow_command_flags.watch) {
-        FlowValue watch = flow_value_object();
-        status =
-            flow_object_set_take(&watch, "runId", flow_value_string(text_in(answer, "run", "id")), &error);
-        if (status == FLOW_OK)
-            status = call(client, "ProductionService/WatchRun", watch, print_answer, (void *)command,
-                          &details, &error);
-        flow_value_unref(watch);
-    }
+        status = start_or_find(client, request, &run, &details, &error);
+    if (status == FLOW_OK && flow_command_flags.watch)
+        status = watch(client, command, run, &details, &error);
     int result = status == FLOW_OK ? 0 : fail(&error, &details);
     flow_value_unref(request);
-    flow_value_unref(answer);
+    flow_value_unref(run);
     flow_buf_done(&details);
     return result;
 }

@@ -28,9 +28,10 @@ extern const size_t flow_command_count;
 
 /* Set from the command line before a command runs. */
 extern struct FlowCommandFlags {
-    bool json;  /* lists as JSON */
-    bool force; /* stop --force */
-    bool watch; /* run --watch */
+    bool json;        /* lists as JSON */
+    bool force;       /* stop --force */
+    bool watch;       /* run --watch */
+    const char *only; /* --only: kinds of events, separated by commas; NULL: all */
 } flow_command_flags;
 
 /* Runs it; the program's exit status. */

@@ -10,7 +10,7 @@
 #include "flowctl/commands.h"
 #include "flowctl/output.h"
 
-enum { USAGE = 2, OPTION_CA = 256, OPTION_CERT, OPTION_KEY, OPTION_FORCE, OPTION_VERSION };
+enum { USAGE = 2, OPTION_CA = 256, OPTION_CERT, OPTION_KEY, OPTION_FORCE, OPTION_ONLY, OPTION_VERSION };
 
 static void print_help(void)
 {
@@ -27,6 +27,7 @@ static void print_help(void)
          "  -t, --timeout SECONDS    of one call (default 30; watching: none)\n"
          "  -j, --json               lists as JSON\n"
          "  -w, --watch              run: show what happens\n"
+         "      --only KINDS         watching: only these events, such as log,run_state,dead_lettered\n"
          "      --force              stop: cancel the current units; delete: although it runs\n"
          "  -h, --help               this text\n"
          "      --version            the version\n\n"
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
         {"json", no_argument, NULL, 'j'},
         {"watch", no_argument, NULL, 'w'},
         {"force", no_argument, NULL, OPTION_FORCE},
+        {"only", required_argument, NULL, OPTION_ONLY},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
         {NULL, 0, NULL, 0},
@@ -93,6 +95,9 @@ int main(int argc, char **argv)
             break;
         case OPTION_FORCE:
             flow_command_flags.force = true;
+            break;
+        case OPTION_ONLY:
+            flow_command_flags.only = optarg;
             break;
         case OPTION_VERSION:
             puts("flowctl " FLOW_VERSION);
