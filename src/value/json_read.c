@@ -501,8 +501,8 @@ FlowStatus flow_json_read(const char *text, size_t length, const FlowJsonLimits 
     if (limits == NULL)
         limits = &none;
     FlowJsonReader r;
-    r.text = text;
-    r.end = text + length;
+    r.text = length != 0 ? text : "";
+    r.end = r.text + length;
     r.stack = r.top = r.first;
     r.stack_end = r.first + FLOW_COUNT(r.first);
     r.depth = 0;

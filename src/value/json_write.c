@@ -88,7 +88,7 @@ static bool begin(Writer *w, FlowBuf *buf, unsigned flags, FlowError *reterr)
     w->inexact_paths = NULL;
     w->status = FLOW_OK;
     w->reterr = reterr;
-    w->at = buf->data + buf->len;
+    w->at = buf->data != NULL ? buf->data + buf->len : NULL;
     if (buf->failed) {
         w->status = flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "JSON_TOO_LARGE", NULL,
                                    "the buffer had reached its bound of %zu bytes before", buf->limit);
