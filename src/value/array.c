@@ -10,7 +10,7 @@ static const FlowArrayBox *box_of(FlowValue array)
 
 static FlowValue boxed(FlowArrayBox *box)
 {
-    return (FlowValue){.box = box, .tag = FLOW_VALUE_ARRAY | FLOW_VALUE__BOXED};
+    return flow_value__make((uintptr_t)box, 0, FLOW_VALUE_ARRAY | FLOW_VALUE__BOXED);
 }
 
 static FlowArrayBox *new_box(size_t capacity, FlowError *reterr)

@@ -112,31 +112,34 @@ static inline uint64_t flow_value__size(FlowValue value)
 /* A string of at most FLOW_VALUE_SHORT_STRING bytes. */
 static inline FlowValue flow_value__short_string(const char *text, size_t length)
 {
-    FlowValue value = {.word = {0, 0}};
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     /* Overlapping loads instead of memcpy(), whose call costs more than all of this. */
+    uint64_t first = 0, second = 0;
     if (length >= 8) {
-        memcpy(&value.word[0], text, 8);
+        memcpy(&first, text, 8);
         if (length > 8) {
-            memcpy(&value.word[1], text + length - 8, 8);
-            value.word[1] >>= 8 * (16 - length);
+            memcpy(&second, text + length - 8, 8);
+            second >>= 8 * (16 - length);
         }
     } else if (length >= 4) {
-        uint32_t first, last;
-        memcpy(&first, text, 4);
-        memcpy(&last, text + length - 4, 4);
-        value.word[0] = first | (uint64_t)last << (8 * (length - 4));
+        uint32_t head, tail;
+        memcpy(&head, text, 4);
+        memcpy(&tail, text + length - 4, 4);
+        first = head | (uint64_t)tail << (8 * (length - 4));
     } else if (length > 0) {
-        value.text[0] = text[0];
-        value.text[length / 2] = text[length / 2];
-        value.text[length - 1] = text[length - 1];
+        first = (uint64_t)(unsigned char)text[0] |
+                (uint64_t)(unsigned char)text[length / 2] << (8 * (length / 2)) |
+                (uint64_t)(unsigned char)text[length - 1] << (8 * (length - 1));
     }
+    second |= (uint64_t)FLOW_VALUE_STRING << 56 | (uint64_t)(FLOW_VALUE_SHORT_STRING - length) << 48;
+    return (FlowValue){.word = {first, second}};
 #else
+    FlowValue value = {.word = {0, 0}};
     memcpy(value.text, text, length);
-#endif
     value.text[14] = (char)(FLOW_VALUE_SHORT_STRING - length);
     value.tag = FLOW_VALUE_STRING;
     return value;
+#endif
 }
 
 static inline bool flow_value__same_string(FlowValue a, FlowValue b)

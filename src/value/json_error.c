@@ -21,7 +21,7 @@ static void append_path(FlowBuf *path, const FlowJsonReader *r)
     }
 }
 
-FlowStatus flow_json__fail(FlowJsonReader *r, const char *at, const char *reason, const char *format, ...)
+const char *flow_json__fail(FlowJsonReader *r, const char *at, const char *reason, const char *format, ...)
 {
     size_t line = 1;
     const char *line_start = r->text;
@@ -47,7 +47,8 @@ FlowStatus flow_json__fail(FlowJsonReader *r, const char *at, const char *reason
                    path.len != 0 || path.failed ? ": " : "", message, line,
                    flow_utf8_count(line_start, (size_t)(at - line_start)) + 1);
     flow_buf_done(&path);
-    return FLOW_INVALID_ARGUMENT;
+    r->status = FLOW_INVALID_ARGUMENT;
+    return NULL;
 }
 
 /* What stands at `at`, in words. */
@@ -80,7 +81,7 @@ static bool is_quote(const FlowJsonReader *r, const char *at)
     return code == '\'' || code == '`' || (code >= 0x2018 && code <= 0x201f);
 }
 
-FlowStatus flow_json__fail_value(FlowJsonReader *r, const char *at)
+const char *flow_json__fail_value(FlowJsonReader *r, const char *at)
 {
     static const char reason[] = "INVALID_JSON";
     char text[32];
@@ -105,7 +106,7 @@ FlowStatus flow_json__fail_value(FlowJsonReader *r, const char *at)
     return flow_json__fail(r, at, reason, "expected a value, %s", found(r, at, text));
 }
 
-FlowStatus flow_json__fail_key(FlowJsonReader *r, const char *at)
+const char *flow_json__fail_key(FlowJsonReader *r, const char *at)
 {
     static const char reason[] = "INVALID_JSON";
     char text[32];
@@ -115,20 +116,20 @@ FlowStatus flow_json__fail_key(FlowJsonReader *r, const char *at)
                            at < r->end && after_comma(r, at) ? "" : " or }", found(r, at, text));
 }
 
-FlowStatus flow_json__fail_colon(FlowJsonReader *r, const char *at)
+const char *flow_json__fail_colon(FlowJsonReader *r, const char *at)
 {
     char text[32];
     return flow_json__fail(r, at, "INVALID_JSON", "expected a colon behind the key, %s", found(r, at, text));
 }
 
-FlowStatus flow_json__fail_separator(FlowJsonReader *r, const char *at)
+const char *flow_json__fail_separator(FlowJsonReader *r, const char *at)
 {
     char text[32], close = r->frames[r->depth - 1].is_object ? '}' : ']';
     return flow_json__fail(r, at, "INVALID_JSON", "expected a comma or %c, %s%s", close, found(r, at, text),
                            at == r->end ? "; is it cut off?" : "");
 }
 
-FlowStatus flow_json__fail_trailing(FlowJsonReader *r, const char *at)
+const char *flow_json__fail_trailing(FlowJsonReader *r, const char *at)
 {
     char text[32];
     return flow_json__fail(r, at, "INVALID_JSON", "text stands behind the value (%s); send one value only",
@@ -167,7 +168,7 @@ static const char *find_key(const char *open, size_t position)
     }
 }
 
-FlowStatus flow_json__fail_duplicate(FlowJsonReader *r, const FlowValue *key, size_t position)
+const char *flow_json__fail_duplicate(FlowJsonReader *r, const FlowValue *key, size_t position)
 {
     const char *at = find_key(r->frames[r->depth - 1].open, position);
     return flow_json__fail(r, at, "DUPLICATE_KEY", "the key \"%.100s\" comes twice in one object; remove one",

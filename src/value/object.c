@@ -14,7 +14,7 @@ static const FlowObjectBox *box_of(FlowValue object)
 
 static FlowValue boxed(FlowObjectBox *box)
 {
-    return (FlowValue){.box = box, .tag = FLOW_VALUE_OBJECT | FLOW_VALUE__BOXED};
+    return flow_value__make((uintptr_t)box, 0, FLOW_VALUE_OBJECT | FLOW_VALUE__BOXED);
 }
 
 /* ---- the index of large objects ---- */

@@ -118,8 +118,7 @@ FlowStatus flow_value_try_blank_string(size_t length, FlowValue *ret_value, char
     box->refs = 1;
     box->text[length] = '\0';
     *ret_text = box->text;
-    *ret_value =
-        (FlowValue){.box = box, .length = (uint32_t)length, .tag = FLOW_VALUE_STRING | FLOW_VALUE__BOXED};
+    *ret_value = flow_value__make((uintptr_t)box, (uint32_t)length, FLOW_VALUE_STRING | FLOW_VALUE__BOXED);
     return FLOW_OK;
 }
 

@@ -55,9 +55,8 @@ enum {
 typedef union FlowValue {
     struct {
         union {
-            int64_t integer;
+            int64_t integer; /* also a boolean: 0 or 1 */
             double number;
-            bool boolean;
             void *box;
         };
         uint32_t length; /* bytes of a boxed string */
@@ -70,6 +69,16 @@ typedef union FlowValue {
 } FlowValue;
 
 enum { FLOW_VALUE__BOXED = 0x80 };
+
+/* Made of two words, not member by member: reading 16 bytes that were just written in pieces stalls the processor. */
+static inline FlowValue flow_value__make(uint64_t first, uint32_t length, unsigned tag)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return (FlowValue){.word = {first, (uint64_t)tag << 56 | length}};
+#else
+    return (FlowValue){.word = {first, (uint64_t)length << 32 | tag}};
+#endif
+}
 
 /* A member of an object; `key` is a string. */
 typedef struct FlowMember {
@@ -128,17 +137,19 @@ static inline FlowValue flow_value_null(void)
 
 static inline FlowValue flow_value_bool(bool boolean)
 {
-    return (FlowValue){.integer = boolean, .tag = FLOW_VALUE_BOOL};
+    return flow_value__make(boolean, 0, FLOW_VALUE_BOOL);
 }
 
 static inline FlowValue flow_value_int(int64_t integer)
 {
-    return (FlowValue){.integer = integer, .tag = FLOW_VALUE_INT};
+    return flow_value__make((uint64_t)integer, 0, FLOW_VALUE_INT);
 }
 
 static inline FlowValue flow_value_float(double number)
 {
-    return (FlowValue){.number = number, .tag = FLOW_VALUE_FLOAT};
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    return flow_value__make(bits, 0, FLOW_VALUE_FLOAT);
 }
 
 /* INT for an integral number within +-2^53 (but not -0.0), else FLOAT: how numbers of a protobuf Struct are
@@ -231,7 +242,7 @@ bool flow_value_text_equals(const FlowValue *string, const char *text);
 
 static inline FlowValue flow_value_array(void)
 {
-    return (FlowValue){.integer = 0, .tag = FLOW_VALUE_ARRAY};
+    return flow_value__make(0, 0, FLOW_VALUE_ARRAY);
 }
 
 /*
@@ -260,7 +271,7 @@ const FlowValue *flow_array_items(FlowValue array, size_t *ret_count);
 
 static inline FlowValue flow_value_object(void)
 {
-    return (FlowValue){.integer = 0, .tag = FLOW_VALUE_OBJECT};
+    return flow_value__make(0, 0, FLOW_VALUE_OBJECT);
 }
 
 /*
