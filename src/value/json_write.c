@@ -1,9 +1,9 @@
 /*
  * json_write.c - a value as JSON text.
  *
- * The writer has a cursor of its own into the buffer's memory, which it makes SLACK bytes longer than it
- * says: so pieces up to that length are written without asking, and whether the limit was passed is seen
- * before the next piece.
+ * The writer works in the buffer's memory, which it makes SLACK bytes longer than it says: so pieces up to that length are
+ * written without asking, and whether the limit was passed is seen before the next piece. What writes a part takes the place
+ * to write at and answers the place behind it; NULL after a failure, which w->status and w->reterr tell.
  */
 #include "value/json.h"
 
@@ -26,7 +26,7 @@ typedef struct Step {
 } Step;
 
 typedef struct Writer {
-    char *at, *end; /* at `end` there are SLACK bytes left */
+    char *end; /* there are SLACK bytes left behind it */
     FlowBuf *buf;
     size_t memory; /* how much buf->data really has */
     unsigned flags, depth;
@@ -38,16 +38,20 @@ typedef struct Writer {
 
 /* ---- room in the buffer ---- */
 
-static bool room_slow(Writer *w, size_t more)
+static char *failed(Writer *w, FlowStatus status)
+{
+    w->status = status;
+    return NULL;
+}
+
+static char *room_slow(Writer *w, char *at, size_t more)
 {
     FlowBuf *buf = w->buf;
-    size_t used = (size_t)(w->at - buf->data);
-    if (more > buf->limit || used > buf->limit - more) {
-        w->status =
-            flow_error_set(w->reterr, FLOW_RESOURCE_EXHAUSTED, "JSON_TOO_LARGE", NULL,
-                           "the JSON text would be larger than the %zu bytes that are allowed", buf->limit);
-        return false;
-    }
+    size_t used = (size_t)(at - buf->data);
+    if (more > buf->limit || used > buf->limit - more)
+        return failed(w, flow_error_set(w->reterr, FLOW_RESOURCE_EXHAUSTED, "JSON_TOO_LARGE", NULL,
+                                        "the JSON text would be larger than the %zu bytes that are allowed",
+                                        buf->limit));
     size_t capacity = used + more;
     if (capacity < w->memory * 2)
         capacity = w->memory * 2;
@@ -56,30 +60,28 @@ static bool room_slow(Writer *w, size_t more)
     if (capacity > buf->limit)
         capacity = buf->limit;
     char *grown = flow_try_realloc_array(buf->data, capacity + SLACK, 1);
-    if (grown == NULL) {
-        w->status = flow_value__no_memory(capacity, w->reterr);
-        return false;
-    }
+    if (grown == NULL)
+        return failed(w, flow_value__no_memory(capacity, w->reterr));
     buf->data = grown;
     w->memory = capacity + SLACK;
-    w->at = grown + used;
     w->end = grown + capacity;
-    return true;
+    return grown + used;
 }
 
 /* Room for a piece of at most SLACK bytes. */
-static inline bool room(Writer *w)
+static inline char *room(Writer *w, char *at)
 {
-    return __builtin_expect(w->at <= w->end, 1) || room_slow(w, 0);
+    return __builtin_expect(at <= w->end, 1) ? at : room_slow(w, at, 0);
 }
 
 /* Room for `size` bytes and a short piece behind them. */
-static inline bool room_for(Writer *w, size_t size)
+static inline char *room_for(Writer *w, char *at, size_t size)
 {
-    return (w->at <= w->end && size <= (size_t)(w->end - w->at)) || room_slow(w, size);
+    return at <= w->end && size <= (size_t)(w->end - at) ? at : room_slow(w, at, size);
 }
 
-static bool begin(Writer *w, FlowBuf *buf, unsigned flags, FlowError *reterr)
+/* Answers where to write. */
+static char *begin(Writer *w, FlowBuf *buf, unsigned flags, FlowError *reterr)
 {
     w->buf = buf;
     w->memory = buf->capacity;
@@ -88,72 +90,69 @@ static bool begin(Writer *w, FlowBuf *buf, unsigned flags, FlowError *reterr)
     w->inexact_paths = NULL;
     w->status = FLOW_OK;
     w->reterr = reterr;
-    w->at = buf->data != NULL ? buf->data + buf->len : NULL;
-    if (buf->failed) {
-        w->status = flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "JSON_TOO_LARGE", NULL,
-                                   "the buffer had reached its bound of %zu bytes before", buf->limit);
-        return false;
-    }
+    if (buf->failed)
+        return failed(w, flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "JSON_TOO_LARGE", NULL,
+                                        "the buffer had reached its bound of %zu bytes before", buf->limit));
+    char *at = buf->data != NULL ? buf->data + buf->len : NULL;
     if (buf->capacity < SLACK)
-        return room_slow(w, 0);
+        return room_slow(w, at, 0);
     w->end = buf->data + buf->capacity - SLACK;
-    return true;
+    return at;
 }
 
-static FlowStatus finish(Writer *w)
+/* `at`: behind all that was written, or NULL; then nothing of it stays. */
+static FlowStatus finish(Writer *w, char *at)
 {
     FlowBuf *buf = w->buf;
-    if (w->status == FLOW_OK && (size_t)(w->at - buf->data) > buf->limit)
-        room_slow(w, 0);
+    if (at != NULL && (size_t)(at - buf->data) > buf->limit)
+        at = room_slow(w, at, 0);
     /* The slack belongs to the buffer now, as far as its limit allows. */
     buf->capacity = w->memory < buf->limit ? w->memory : buf->limit;
-    buf->len = (size_t)(w->at - buf->data) < buf->capacity ? (size_t)(w->at - buf->data) : buf->capacity;
-    if (w->status == FLOW_RESOURCE_EXHAUSTED)
+    if (at != NULL)
+        buf->len = (size_t)(at - buf->data);
+    else if (w->status == FLOW_RESOURCE_EXHAUSTED)
         buf->failed = true;
     return w->status;
 }
 
 /* ---- strings ---- */
 
-static inline void put_hex(Writer *w, uint32_t code)
+static inline char *put_hex(char *at, uint32_t code)
 {
     static const char digits[] = "0123456789abcdef";
-    char *at = w->at;
     at[0] = '\\';
     at[1] = 'u';
     at[2] = digits[code >> 12 & 15];
     at[3] = digits[code >> 8 & 15];
     at[4] = digits[code >> 4 & 15];
     at[5] = digits[code & 15];
-    w->at = at + 6;
+    return at + 6;
 }
 
-/* The character at `p`, which can't stand as it is; answers its length. */
-static size_t put_escaped(Writer *w, const char *p, size_t length)
+/* The character at `p`, which can't stand as it is; its length goes to *ret_size. */
+static char *put_escaped(char *at, const char *p, size_t length, size_t *ret_size)
 {
     static const char shorts[] = "\"\"\\\\b\bf\fn\nr\rt\t";
     unsigned char c = (unsigned char)*p;
+    *ret_size = 1;
     if (c >= 0x80) {
-        size_t size;
-        uint32_t code = flow_utf8_decode(p, length, &size);
+        uint32_t code = flow_utf8_decode(p, length, ret_size);
         if (code == FLOW_UTF8_INVALID)
             code = 0xfffd;
         if (code >= 0x10000) {
-            put_hex(w, 0xd800 + ((code - 0x10000) >> 10));
+            at = put_hex(at, 0xd800 + ((code - 0x10000) >> 10));
             code = 0xdc00 + ((code - 0x10000) & 0x3ff);
         }
-        put_hex(w, code);
-        return size;
+        return put_hex(at, code);
     }
     for (const char *pair = shorts; *pair != '\0'; pair += 2) {
         if ((unsigned char)pair[1] == c) {
-            *w->at++ = '\\';
-            *w->at++ = pair[0];
-            return 1;
+            at[0] = '\\';
+            at[1] = pair[0];
+            return at + 2;
         }
     }
-    put_hex(w, c);
-    return 1;
+    return put_hex(at, c);
 }
 
 /* In ASCII, DEL is escaped like everything that isn't printable: as Python has it. */
@@ -165,12 +164,13 @@ static uint32_t not_ascii(const char *p, uint32_t high)
 }
 
 /* Up to `readable`, at or behind the end of the text, there is memory. */
-static bool put_string(Writer *w, const char *p, size_t length, const char *readable)
+static char *put_string(Writer *w, char *at, const char *p, size_t length, const char *readable)
 {
     bool ascii = w->flags & FLOW_JSON_WRITE_ASCII;
-    if (!room(w))
-        return false;
-    *w->at++ = '"';
+    at = room(w, at);
+    if (at == NULL)
+        return NULL;
+    *at++ = '"';
     while (length > 0) {
         char tail[FLOW_SCAN_STEP] = {0};
         const char *from = p;
@@ -181,35 +181,48 @@ static bool put_string(Writer *w, const char *p, size_t length, const char *read
         uint32_t high, special = flow_scan__special(from, &high);
         if (ascii)
             special |= not_ascii(from, high);
-        if (!room(w))
-            return false;
-        memcpy(w->at, from, FLOW_SCAN_STEP);
-        size_t plain = (size_t)__builtin_ctz(special | 1u << 16);
+        at = room(w, at);
+        if (at == NULL)
+            return NULL;
+        memcpy(at, from, FLOW_SCAN_STEP);
+        size_t plain = (size_t)__builtin_ctz(special | 1u << FLOW_SCAN_STEP);
         if (plain >= length) {
-            w->at += length;
+            at += length;
             break;
         }
-        w->at += plain;
+        at += plain;
         p += plain;
         length -= plain;
         if (special != 0) {
-            size_t taken = put_escaped(w, p, length);
-            p += taken;
-            length -= taken;
+            size_t size;
+            at = put_escaped(at, p, length, &size);
+            p += size;
+            length -= size;
         }
     }
-    if (!room(w))
-        return false;
-    *w->at++ = '"';
-    return true;
+    at = room(w, at);
+    if (at != NULL)
+        *at++ = '"';
+    return at;
 }
 
-static inline bool put_string_value(Writer *w, const FlowValue *string)
+/* Room for a short piece must be there. */
+static inline char *put_string_value(Writer *w, char *at, const FlowValue *string)
 {
-    const char *text = flow_value_text(string);
+    if (string->tag & FLOW_VALUE__BOXED) {
+        const char *text = flow_value_text(string);
+        return put_string(w, at, text, string->length, text + string->length + FLOW_STRING_PADDING);
+    }
+    uint32_t high, special = flow_scan__special(string->text, &high);
+    if (w->flags & FLOW_JSON_WRITE_ASCII)
+        special |= not_ascii(string->text, high);
     size_t length = flow_value_length(string);
-    return put_string(w, text, length,
-                      length > FLOW_VALUE_SHORT_STRING ? text + length + FLOW_STRING_PADDING : text + 16);
+    if ((special & ((1u << length) - 1)) != 0)
+        return put_string(w, at, string->text, length, string->text + sizeof *string);
+    *at++ = '"';
+    memcpy(at, string->text, sizeof *string);
+    at[length] = '"';
+    return at + length + 1;
 }
 
 /* ---- what must be named ---- */
@@ -224,7 +237,7 @@ static void append_path(const Writer *w, FlowBuf *path)
     }
 }
 
-static bool not_finite(Writer *w)
+static char *not_finite(Writer *w)
 {
     FlowBuf path;
     flow_buf_init(&path, 150);
@@ -255,95 +268,104 @@ static bool note_inexact(Writer *w)
 
 /* ---- values ---- */
 
-static bool put_int(Writer *w, int64_t integer)
+static char *put_int(Writer *w, char *at, int64_t integer)
 {
-    if (!(w->flags & FLOW_JSON_WRITE_SAFE_INTS) || flow_int_is_safe(integer)) {
-        w->at += flow_format_int(w->at, integer);
-        return true;
-    }
-    *w->at++ = '"';
-    w->at += flow_format_int(w->at, integer);
-    *w->at++ = '"';
-    return note_inexact(w);
+    if (!(w->flags & FLOW_JSON_WRITE_SAFE_INTS) || flow_int_is_safe(integer))
+        return at + flow_format_int(at, integer);
+    *at++ = '"';
+    at += flow_format_int(at, integer);
+    *at++ = '"';
+    return note_inexact(w) ? at : NULL;
 }
 
-static bool put_float(Writer *w, double number)
+static char *put_float(Writer *w, char *at, double number)
 {
-    size_t length = flow_format_double(w->at, number, FLOW_DOUBLE_JSON);
+    size_t length = flow_format_double(at, number, FLOW_DOUBLE_JSON);
     if (length == 0) {
         if (!(w->flags & FLOW_JSON_WRITE_NONFINITE_NULL))
             return not_finite(w);
-        memcpy(w->at, "null", length = 4);
+        memcpy(at, "null", length = 4);
     }
-    w->at += length;
-    return true;
+    return at + length;
 }
 
 /* What stands between two parts, or before the first and behind the last one. */
-static bool put_break(Writer *w, bool comma, bool inside)
+static char *put_break(Writer *w, char *at, bool comma, bool inside)
 {
     if (comma)
-        *w->at++ = ',';
+        *at++ = ',';
     if (w->flags & FLOW_JSON_WRITE_PRETTY) {
         size_t indent = 2 * (w->depth - !inside);
-        if (!room_for(w, indent))
-            return false;
-        *w->at++ = '\n';
-        memset(w->at, ' ', indent);
-        w->at += indent;
+        at = room_for(w, at, indent + 1);
+        if (at == NULL)
+            return NULL;
+        *at++ = '\n';
+        memset(at, ' ', indent);
+        at += indent;
     } else if (comma) {
-        *w->at++ = ' ';
+        *at++ = ' ';
     }
-    return true;
+    return at;
 }
 
-static bool put_value(Writer *w, const FlowValue *value);
+static char *put_value(Writer *w, char *at, const FlowValue *value);
 
-static bool put_array(Writer *w, FlowValue array)
+/* The beginning of a part: what separates it from the one before. */
+static inline char *put_part(Writer *w, char *at, bool first)
+{
+    at = room(w, at);
+    if (at == NULL)
+        return NULL;
+    if (w->flags & STYLED)
+        return put_break(w, at, !first, true);
+    if (!first)
+        *at++ = ',';
+    return at;
+}
+
+static char *put_end(Writer *w, char *at, bool is_empty, char bracket)
+{
+    at = room(w, at);
+    if (at != NULL && w->flags & STYLED && !is_empty)
+        at = put_break(w, at, false, false);
+    if (at == NULL)
+        return NULL;
+    w->depth--;
+    *at++ = bracket;
+    return at;
+}
+
+static char *put_array(Writer *w, char *at, FlowValue array)
 {
     size_t count;
     const FlowValue *items = flow_array_items(array, &count);
-    bool styled = w->flags & STYLED;
-    *w->at++ = '[';
+    *at++ = '[';
     Step *step = &w->steps[w->depth++];
     step->key = NULL;
     for (size_t i = 0; i < count; i++) {
         step->index = i;
-        if (!room(w))
-            return false;
-        if (styled) {
-            if (!put_break(w, i > 0, true))
-                return false;
-        } else if (i > 0) {
-            *w->at++ = ',';
-        }
-        if (!put_value(w, &items[i]))
-            return false;
+        at = put_part(w, at, i == 0);
+        if (at != NULL)
+            at = put_value(w, at, &items[i]);
+        if (at == NULL)
+            return NULL;
     }
-    if (!room(w) || (styled && count > 0 && !put_break(w, false, false)))
-        return false;
-    w->depth--;
-    *w->at++ = ']';
-    return true;
+    return put_end(w, at, count == 0, ']');
 }
 
-static bool put_member(Writer *w, const FlowMember *member, bool first)
+static inline char *put_member(Writer *w, char *at, const FlowMember *member, bool first)
 {
-    if (!room(w))
-        return false;
-    if (w->flags & STYLED) {
-        if (!put_break(w, !first, true))
-            return false;
-    } else if (!first) {
-        *w->at++ = ',';
-    }
+    at = put_part(w, at, first);
+    if (at == NULL)
+        return NULL;
     w->steps[w->depth - 1].key = &member->key;
-    if (!put_string_value(w, &member->key))
-        return false;
-    *w->at++ = ':';
+    at = put_string_value(w, at, &member->key);
+    if (at == NULL)
+        return NULL;
+    *at++ = ':';
     if (w->flags & STYLED)
-        *w->at++ = ' ';
-    return put_value(w, &member->value);
+        *at++ = ' ';
+    return put_value(w, at, &member->value);
 }
 
 static int by_key(const void *a, const void *b)
@@ -354,69 +376,59 @@ static int by_key(const void *a, const void *b)
     return order != 0 ? order : (length_x > length_y) - (length_x < length_y);
 }
 
-static bool put_sorted(Writer *w, const FlowMember *members, size_t count)
+static char *put_sorted(Writer *w, char *at, const FlowMember *members, size_t count)
 {
     const FlowMember **sorted = flow_try_calloc(count, sizeof *sorted);
-    bool good = sorted != NULL;
-    if (!good)
-        w->status = flow_value__no_memory(count * sizeof *sorted, w->reterr);
-    for (size_t i = 0; good && i < count; i++)
+    if (sorted == NULL)
+        return failed(w, flow_value__no_memory(count * sizeof *sorted, w->reterr));
+    for (size_t i = 0; i < count; i++)
         sorted[i] = &members[i];
-    if (good)
-        qsort(sorted, count, sizeof *sorted, by_key);
-    for (size_t i = 0; good && i < count; i++)
-        good = put_member(w, sorted[i], i == 0);
+    qsort(sorted, count, sizeof *sorted, by_key);
+    for (size_t i = 0; at != NULL && i < count; i++)
+        at = put_member(w, at, sorted[i], i == 0);
     free(sorted);
-    return good;
+    return at;
 }
 
-static bool put_object(Writer *w, FlowValue object)
+static char *put_object(Writer *w, char *at, FlowValue object)
 {
     size_t count;
     const FlowMember *members = flow_object_members(object, &count);
-    *w->at++ = '{';
+    *at++ = '{';
     w->depth++;
     if (w->flags & FLOW_JSON_WRITE_SORTED && count > 1) {
-        if (!put_sorted(w, members, count))
-            return false;
+        at = put_sorted(w, at, members, count);
     } else {
-        for (size_t i = 0; i < count; i++) {
-            if (!put_member(w, &members[i], i == 0))
-                return false;
-        }
+        for (size_t i = 0; at != NULL && i < count; i++)
+            at = put_member(w, at, &members[i], i == 0);
     }
-    if (!room(w) || (w->flags & STYLED && count > 0 && !put_break(w, false, false)))
-        return false;
-    w->depth--;
-    *w->at++ = '}';
-    return true;
+    return at != NULL ? put_end(w, at, count == 0, '}') : NULL;
 }
 
 /* Recursion: as deep as the value, which is at most FLOW_VALUE_MAX_DEPTH. */
-static bool put_value(Writer *w, const FlowValue *value)
+static char *put_value(Writer *w, char *at, const FlowValue *value)
 {
-    static const char words[3][6] = {"null", "false", "true"};
-    if (!room(w))
-        return false;
+    at = room(w, at);
+    if (at == NULL)
+        return NULL;
     switch (flow_value_kind(*value)) {
     case FLOW_VALUE_BOOL:
-        memcpy(w->at, words[1 + flow_value_get_bool(*value)], 5);
-        w->at += 5 - flow_value_get_bool(*value);
-        return true;
+        memcpy(at, flow_value_get_bool(*value) ? "true" : "fals", 4);
+        at[4] = 'e';
+        return at + 5 - flow_value_get_bool(*value);
     case FLOW_VALUE_INT:
-        return put_int(w, flow_value_get_int(*value));
+        return put_int(w, at, flow_value_get_int(*value));
     case FLOW_VALUE_FLOAT:
-        return put_float(w, flow_value_get_float(*value));
+        return put_float(w, at, flow_value_get_float(*value));
     case FLOW_VALUE_STRING:
-        return put_string_value(w, value);
+        return put_string_value(w, at, value);
     case FLOW_VALUE_ARRAY:
-        return put_array(w, *value);
+        return put_array(w, at, *value);
     case FLOW_VALUE_OBJECT:
-        return put_object(w, *value);
+        return put_object(w, at, *value);
     default:
-        memcpy(w->at, words[0], 4);
-        w->at += 4;
-        return true;
+        memcpy(at, "null", 4);
+        return at + 4;
     }
 }
 
@@ -425,32 +437,24 @@ static bool put_value(Writer *w, const FlowValue *value)
 FlowStatus flow_json_write(FlowValue value, FlowBuf *buf, unsigned flags, FlowError *reterr)
 {
     Writer w;
-    if (!begin(&w, buf, flags, reterr))
-        return w.status;
-    put_value(&w, &value);
-    return finish(&w);
+    char *at = begin(&w, buf, flags, reterr);
+    return finish(&w, at != NULL ? put_value(&w, at, &value) : NULL);
 }
 
 FlowStatus flow_json_write_safe(FlowValue value, FlowBuf *buf, unsigned flags, FlowValue *inexact_paths,
                                 FlowError *reterr)
 {
     Writer w;
-    if (!begin(&w, buf, flags | FLOW_JSON_WRITE_SAFE_INTS, reterr))
-        return w.status;
+    char *at = begin(&w, buf, flags | FLOW_JSON_WRITE_SAFE_INTS, reterr);
     w.inexact_paths = inexact_paths;
-    put_value(&w, &value);
-    return finish(&w);
+    return finish(&w, at != NULL ? put_value(&w, at, &value) : NULL);
 }
 
 void flow_json_write_string(FlowBuf *buf, const char *text, size_t length, unsigned flags)
 {
     Writer w;
-    if (!begin(&w, buf, flags, NULL)) {
-        buf->failed = true;
-        return;
-    }
-    put_string(&w, text, length, text + length);
-    finish(&w);
+    char *at = begin(&w, buf, flags, NULL);
+    finish(&w, at != NULL ? put_string(&w, at, text, length, text + length) : NULL);
 }
 
 char *flow_json_text(FlowValue value, unsigned flags)

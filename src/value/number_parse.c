@@ -175,40 +175,45 @@ static void take_first_digits(FlowDecimal *decimal, const char *end)
     decimal->cut = decimal->whole_digits + decimal->fraction_digits > seen;
 }
 
-bool flow_decimal__scan(const char *text, const char *end, FlowDecimal *ret_decimal)
+bool flow_decimal__scan(const char *text, const char *end, FlowDecimal *decimal)
 {
     /* Beyond this every number is 0 or infinite, however many digits it has in memory. */
     const int64_t huge = INT64_C(1) << 40;
-    FlowDecimal decimal = {.text = text};
-    const char *p = take_digits(text, end, &decimal.digits);
-    decimal.whole_digits = (size_t)(p - text);
-    if (p < end && *p == '.') {
+    uint64_t digits = 0;
+    size_t fraction_digits = 0;
+    const char *p = take_digits(text, end, &digits);
+    size_t whole_digits = (size_t)(p - text);
+    bool has_point = p < end && *p == '.';
+    if (has_point) {
         const char *first = p + 1;
-        decimal.has_point = true;
-        p = take_digits(first, end, &decimal.digits);
-        decimal.fraction_digits = (size_t)(p - first);
+        p = take_digits(first, end, &digits);
+        fraction_digits = (size_t)(p - first);
     }
-    decimal.exponent = -(int64_t)decimal.fraction_digits;
-    if (decimal.whole_digits + decimal.fraction_digits > KEPT_DIGITS)
-        take_first_digits(&decimal, p);
-    if (p < end && (*p == 'e' || *p == 'E')) {
+    decimal->text = text;
+    decimal->digits = digits;
+    decimal->exponent = -(int64_t)fraction_digits;
+    decimal->cut = false;
+    decimal->whole_digits = whole_digits;
+    decimal->fraction_digits = fraction_digits;
+    decimal->has_point = has_point;
+    decimal->has_exponent = false;
+    if (whole_digits + fraction_digits > KEPT_DIGITS)
+        take_first_digits(decimal, p);
+    if (p < end && (*p | 0x20) == 'e') {
         bool negative = false;
         int64_t exponent = 0;
-        decimal.has_exponent = true;
+        decimal->has_exponent = true;
         p++;
         if (p < end && (*p == '+' || *p == '-'))
             negative = *p++ == '-';
-        decimal.end = p;
-        if (p == end || !is_digit(*p)) {
-            *ret_decimal = decimal;
-            return false;
-        }
+        const char *first = p;
         for (; p < end && is_digit(*p); p++)
             exponent = exponent < huge ? exponent * 10 + (*p - '0') : exponent;
-        decimal.exponent += negative ? -exponent : exponent;
+        decimal->exponent += negative ? -exponent : exponent;
+        decimal->end = p;
+        return p > first;
     }
-    decimal.end = p;
-    *ret_decimal = decimal;
+    decimal->end = p;
     return true;
 }
 

@@ -419,13 +419,30 @@ FlowStatus flow_object_reserve(FlowValue *object, size_t count, FlowError *reter
 
 /* ---- many members at once ---- */
 
+/* One of 64 bits, the same for equal keys. */
+static uint64_t key_bit(const FlowValue *key)
+{
+    uint64_t a = key->word[0], b = key->word[1];
+    if (key->tag & FLOW_VALUE__BOXED) {
+        memcpy(&a, flow_value_text(key), 8);
+        memcpy(&b, flow_value_text(key) + key->length - 8, 8);
+    }
+    return UINT64_C(1) << ((a * 0x9e3779b97f4a7c15 ^ b * 0xc2b2ae3d27d4eb4f) >> 58);
+}
+
+/* For few members. Mostly the bits already tell that a key was not there before. */
 static int64_t find_twice_linear(const FlowMember *members, size_t count)
 {
-    for (size_t i = 1; i < count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (flow_value__same_string(members[i].key, members[j].key))
-                return (int64_t)i;
+    uint64_t seen = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bit = key_bit(&members[i].key);
+        if ((seen & bit) != 0) {
+            for (size_t j = 0; j < i; j++) {
+                if (flow_value__same_string(members[i].key, members[j].key))
+                    return (int64_t)i;
+            }
         }
+        seen |= bit;
     }
     return -1;
 }

@@ -310,7 +310,7 @@ FlowStatus flow_object_reserve(FlowValue *object, size_t count, FlowError *reter
 FlowStatus flow_object_from_take(const FlowMember *members_take, size_t count, FlowValue *ret_object,
                                  FlowError *reterr);
 
-enum { FLOW_OBJECT_INDEX_FROM = 12 };
+enum { FLOW_OBJECT_INDEX_FROM = 17 };
 
 /* NULL when there is no such member, or it is no object. */
 const FlowValue *flow_object_getn(FlowValue object, const char *key, size_t key_length);

@@ -119,6 +119,7 @@ static void limits_are_exact(void **state)
                 assert_true(buf.failed);
             } else {
                 assert_string_equal(error.reason, "JSON_TOO_LARGE");
+                assert_int_equal(buf.len, 3);
             }
             flow_buf_done(&buf);
         }
