@@ -68,13 +68,12 @@ static FlowNodeOutcome counter_start(FlowNodeCall *call)
     int64_t max = flow_form_values_int(call->form, MAX_VALUE, 10);
     int64_t step = flow_form_values_int(call->form, STEP, 1);
     bool down = flow_form_values_is(call->form, DIRECTION, "decrement");
-    int64_t distance, current;
-    /* A number beyond int64 is beyond the other bound, too. */
-    if (__builtin_mul_overflow(self->given, step, &distance) ||
-        (down ? __builtin_sub_overflow(max, distance, &current)
-              : __builtin_add_overflow(min, distance, &current)) ||
-        current < min || current > max)
+    /* In 128 bits, where neither product nor sum can overflow. */
+    __int128 distance = (__int128)self->given * step;
+    __int128 wide = down ? max - distance : min + distance;
+    if (wide < min || wide > max)
         return FLOW_NODE_COMPLETED;
+    int64_t current = (int64_t)wide;
     self->given++;
     flow_node_call_state_take(call, flow_value_int(self->given));
     const FlowMember members[] = {

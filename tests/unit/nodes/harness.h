@@ -33,9 +33,9 @@ typedef struct Harness {
     FlowValue elements;
     FlowError error;
     /* Of all calls. */
-    FlowValue state;  /* the last that was given */
-    FlowBuf pushes;   /* "queue: {json}\n" each */
-    FlowBuf log;      /* "level: message\n" each */
+    FlowValue state; /* the last that was given */
+    FlowBuf pushes;  /* "queue: {json}\n" each */
+    FlowBuf log;     /* "level: message\n" each */
     const char *waiting;
 } Harness;
 
