@@ -275,10 +275,12 @@ static void leave(FlowGrpcCall *self)
     pthread_mutex_lock(&queue->lock);
     flow_list_remove(&self->link);
     pthread_mutex_unlock(&queue->lock);
-    if (orphan)
-        return;
-    flow_rpc_call_over(&self->base);
-    flow_rpc_unref(&self->base);
+    if (over) {
+        flow_rpc_call_over(&self->base);
+        flow_rpc_unref(&self->base);
+    }
+    if (atomic_fetch_sub(&queue->server->live, 1) == 1 && atomic_load(&queue->server->stopping))
+        flow_grpc__quiet(queue->server);
 }
 
 static void set_status(FlowGrpcCall *self, const FlowRpcDetails *details)
@@ -517,6 +519,7 @@ static void on_new(FlowGrpcTag *tag, bool ok)
     }
     if (!atomic_load_explicit(&queue->server->stopping, memory_order_relaxed))
         flow_grpc__arm(queue);
+    atomic_fetch_add(&queue->server->live, 1);
     pthread_mutex_lock(&queue->lock);
     flow_list_push_back(&queue->live, &self->link);
     pthread_mutex_unlock(&queue->lock);

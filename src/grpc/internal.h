@@ -102,6 +102,7 @@ struct FlowGrpcServer {
     int lock_fds[FLOW_LISTEN_MAX];
     FlowGrpcTls *tls[FLOW_LISTEN_MAX];
     size_t listener_count;
+    _Atomic unsigned live;   /* calls that have come and are not over */
     _Atomic bool stopping;   /* nothing is armed any more */
     _Atomic bool letting_go; /* calls are given back even when their handlers have not ended them */
     FlowGrpcTag on_shutdown;
@@ -116,6 +117,8 @@ void flow_grpc__arm(FlowGrpcQueue *queue);
 void *flow_grpc__queue_thread(void *queue);
 /* Any thread: runs something on the call's thread (tell_drain is set before, under its lock). Lock held. */
 void flow_grpc__wake(FlowGrpcCall *call);
+/* The last call is over, and the server waits for that. Any thread. */
+void flow_grpc__quiet(FlowGrpcServer *server);
 void flow_grpc__queue_done(FlowGrpcQueue *queue);
 
 /* The credentials for one listener; they use *ret_tls, which is freed when the server is gone. */

@@ -23,7 +23,7 @@
 enum { QUEUES_LOCAL = 1, QUEUES_EXPOSED = 16, ARMED = 128, STREAMS = 256 };
 static const size_t memory_default = (size_t)128 << 20;
 
-enum { LETTING_GO_MS = 10000 };
+enum { LINGER_MS = 100, LETTING_GO_MS = 10000 };
 
 /* --------------------------------------------------------------------------------------- settings */
 
@@ -77,6 +77,22 @@ static FlowStatus check_exposed(const FlowGrpcOptions *options, const FlowListen
         "others can reach %s, and it would be in clear text: give --tls-cert and --tls-key (and "
         "--tls-client-ca to let in only clients with a certificate), or say --insecure-listen",
         text);
+}
+
+FlowStatus flow_grpc_options_check(const FlowGrpcOptions *options, FlowError *reterr)
+{
+    FlowListen listens[FLOW_LISTEN_MAX];
+    size_t count = 0;
+    FlowStatus status = flow_listen_parse_list(options->listen, listens, &count, reterr);
+    for (size_t i = 0; i < count && status == FLOW_OK; i++)
+        status = check_exposed(options, &listens[i], reterr);
+    if (status != FLOW_OK || options->tls.cert == NULL)
+        return status;
+    FlowTlsMaterial *material;
+    status = flow_tls_load(&options->tls, &material, reterr);
+    if (status == FLOW_OK)
+        flow_tls_free(material);
+    return status;
 }
 
 /* Binds one address; fills in the port. */
@@ -285,8 +301,15 @@ void flow_grpc_server_hurry(FlowGrpcServer *server)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* Until the core has shut down; false when time is up before, or somebody is in a hurry. */
-static bool wait_shut_down(FlowGrpcServer *self, int64_t ns, bool mind_hurry)
+void flow_grpc__quiet(FlowGrpcServer *server)
+{
+    pthread_mutex_lock(&server->lock);
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* Until the core has shut down, or (if `calls`) no call is left or somebody is in a hurry; at most `ns`. */
+static bool wait_shut_down(FlowGrpcServer *self, int64_t ns, bool calls)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -298,34 +321,38 @@ static bool wait_shut_down(FlowGrpcServer *self, int64_t ns, bool mind_hurry)
     }
     pthread_mutex_lock(&self->lock);
     int late = 0;
-    while (!self->shut_down && !(mind_hurry && self->hurry) && late == 0)
+    while (!self->shut_down && !(calls && (self->hurry || atomic_load(&self->live) == 0)) && late == 0)
         late = pthread_cond_timedwait(&self->changed, &self->lock, &until);
     bool done = self->shut_down;
     pthread_mutex_unlock(&self->lock);
     return done;
 }
 
-FlowGrpcServer *flow_grpc_server_close(FlowGrpcServer *server, int64_t grace_ns)
+void flow_grpc_server_stop(FlowGrpcServer *server, int64_t grace_ns)
 {
     FlowGrpcServer *self = server;
-    if (self == NULL)
-        return NULL;
-    atomic_store_explicit(&self->stopping, true, memory_order_relaxed);
+    atomic_store(&self->stopping, true);
     FLOW_GRPC_HAND_OVER(&self->on_shutdown);
     grpc_server_shutdown_and_notify(self->core, self->queues[0].cq, &self->on_shutdown);
-    if (!wait_shut_down(self, grace_ns, true)) {
+    /* The core waits for its clients to close; when all calls are over, they get a moment to do so. */
+    if (!wait_shut_down(self, grace_ns, true) && !wait_shut_down(self, LINGER_MS * FLOW_NS_PER_MS, false)) {
         atomic_store_explicit(&self->letting_go, true, memory_order_release);
         grpc_server_cancel_all_calls(self->core);
         wake_all(self, false);
         if (!wait_shut_down(self, LETTING_GO_MS * FLOW_NS_PER_MS, false)) {
-            flow_log(FLOW_LOG_ERROR, "gRPC does not let go of its connections: the door is left as it is");
-            return NULL;
+            flow_log(FLOW_LOG_ERROR, "gRPC does not let go of its connections");
+            abort();
         }
     }
     for (size_t i = 0; i < self->queue_count; i++)
         grpc_completion_queue_shutdown(self->queues[i].cq);
     for (size_t i = 0; i < self->queue_count; i++)
         pthread_join(self->queues[i].thread, NULL);
-    free_all(self);
+}
+
+FlowGrpcServer *flow_grpc_server_free(FlowGrpcServer *server)
+{
+    if (server != NULL)
+        free_all(server);
     return NULL;
 }

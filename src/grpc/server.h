@@ -1,10 +1,10 @@
 /*
  * server.h - door 1: gRPC over HTTP/2, by the C core of gRPC.
  *
- * A door is opened with everything bound to its FlowRpcServer, serves at once, and is closed before that server
- * is freed. Reflection and health are handlers like others: see reflection.h and health.h.
+ * A door is opened with everything bound to its FlowRpcServer, serves at once, and is stopped and freed before
+ * that server is. Reflection and health are handlers like others: see reflection.h and health.h.
  *
- * Threads: open, drain and close are called by one thread; flow_grpc_server_hurry() by any. Each completion queue
+ * Threads: open, drain, stop and free are called by one thread; flow_grpc_server_hurry() by any. Each completion queue
  * has one thread of its own; a call lives on one of them.
  */
 #ifndef FLOW_GRPC_SERVER_H
@@ -29,9 +29,12 @@ typedef struct FlowGrpcOptions {
     size_t memory;        /* resource quota of the transport in bytes; 0: 128 MiB */
 } FlowGrpcOptions;
 
+/* INVALID_ARGUMENT: a bad address, bad TLS files, a listener that isn't local without TLS or `insecure_listen`. */
+FlowStatus flow_grpc_options_check(const FlowGrpcOptions *options, FlowError *reterr);
+
 /*
- * Fails with INVALID_ARGUMENT (address, TLS files), FAILED_PRECONDITION (a listener that isn't local without TLS
- * or `insecure_listen`; an address that this machine doesn't have), ALREADY_EXISTS (another process listens there).
+ * Fails like the check, and with FAILED_PRECONDITION (an address that this machine doesn't have) and
+ * ALREADY_EXISTS (another process listens there).
  */
 FlowStatus flow_grpc_server_open(FlowRpcServer *rpc, const FlowGrpcOptions *options,
                                  FlowGrpcServer **ret_server, FlowError *reterr);
@@ -43,11 +46,13 @@ const char *flow_grpc_server_address(const FlowGrpcServer *server);
 void flow_grpc_server_drain(FlowGrpcServer *server);
 
 /*
- * Takes no more calls, waits for those that are there at most `grace_ns`, then cancels them; handlers of cancelled
- * calls may end them later still. Frees the door. Always NULL.
+ * Takes no more calls, waits for those that are there at most `grace_ns`, then cancels them. When it returns, no
+ * thread of the door runs any more; handlers of cancelled calls may still end them.
  */
-FlowGrpcServer *flow_grpc_server_close(FlowGrpcServer *server, int64_t grace_ns);
-/* A close that waits cancels all calls now. */
+void flow_grpc_server_stop(FlowGrpcServer *server, int64_t grace_ns);
+/* A stop that waits cancels all calls now. Any thread, until the server is freed. */
 void flow_grpc_server_hurry(FlowGrpcServer *server);
+/* After stop. Always NULL. */
+FlowGrpcServer *flow_grpc_server_free(FlowGrpcServer *server);
 
 #endif

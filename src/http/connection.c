@@ -18,7 +18,7 @@
 #include "http/internal.h"
 #include "loop/timer.h"
 
-enum { READ_SIZE = 65536, AHEAD_MAX = 65536, WRITE_MS = 10000 };
+enum { AHEAD_MAX = FLOW_HTTP_READ_SIZE, WRITE_MS = 10000 };
 
 typedef enum State { READING, WORKING, WRITING, CLOSING } State;
 
@@ -55,7 +55,6 @@ struct Connection {
     FlowBuf ahead;
     FlowBuf out;
     uv_write_t write;
-    char buffer[READ_SIZE];
 };
 
 static void feed(Connection *self, const char *bytes, size_t len);
@@ -122,7 +121,7 @@ static int refuse(Connection *self, int code, const char *text)
 {
     self->refusal = code;
     self->refusal_text = text;
-    return 1;
+    return -1;
 }
 
 static int on_message_begin(http_parser *parser)
@@ -406,7 +405,8 @@ static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
 {
     Connection *self = handle->data;
     (void)wanted;
-    *ret = uv_buf_init(self->buffer, sizeof self->buffer);
+    /* One for all: what is read is used up before the next read. */
+    *ret = uv_buf_init(self->server->buffer, sizeof self->server->buffer);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)

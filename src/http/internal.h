@@ -12,7 +12,8 @@
 
 enum {
     FLOW_HTTP_HEAD_MAX = 16384, /* bytes of request line and headers */
-    FLOW_HTTP_HEADERS_MAX = 100
+    FLOW_HTTP_HEADERS_MAX = 100,
+    FLOW_HTTP_READ_SIZE = 65536
 };
 
 typedef union FlowHttpStream {
@@ -39,6 +40,7 @@ struct FlowHttpServer {
     FlowList connections;
     unsigned connection_count;
     bool closing;
+    char buffer[FLOW_HTTP_READ_SIZE];
 };
 
 /* Takes the next connection that waits at `listener`. */

@@ -65,23 +65,41 @@ static int bind_unix(FlowHttpListener *self, uv_loop_t *loop)
     return error;
 }
 
-static FlowStatus bind_one(FlowHttpServer *server, const FlowListen *address, FlowError *reterr)
+static FlowStatus check(const FlowHttpOptions *options, const FlowListen *address, FlowError *reterr)
 {
     char text[FLOW_LISTEN_TEXT];
     flow_listen_text(address, text);
-    if (!address->local && !server->options.insecure_listen)
+    if (!address->local && !options->insecure_listen)
         return flow_error_set(
-            reterr, FLOW_FAILED_PRECONDITION, NULL, NULL,
+            reterr, FLOW_INVALID_ARGUMENT, NULL, NULL,
             "others can reach %s, and the HTTP door speaks in clear text: put a proxy with TLS "
             "before a local address, or say --insecure-listen",
             text);
     if (address->kind == FLOW_LISTEN_UNIX_ABSTRACT)
         return flow_error_set(reterr, FLOW_INVALID_ARGUMENT, NULL, NULL,
                               "the HTTP door can't listen on %s: use unix:/PATH", text);
+    return FLOW_OK;
+}
+
+FlowStatus flow_http_options_check(const FlowHttpOptions *options, FlowError *reterr)
+{
+    FlowListen addresses[FLOW_LISTEN_MAX];
+    size_t count = 0;
+    FlowStatus status = flow_listen_parse_list(options->listen, addresses, &count, reterr);
+    for (size_t i = 0; i < count && status == FLOW_OK; i++)
+        status = check(options, &addresses[i], reterr);
+    return status;
+}
+
+static FlowStatus bind_one(FlowHttpServer *server, const FlowListen *address, FlowError *reterr)
+{
+    FlowStatus status = check(&server->options, address, reterr);
+    if (status != FLOW_OK)
+        return status;
     FlowHttpListener *self = &server->listeners[server->listener_count];
     self->server = server;
     self->address = *address;
-    FlowStatus status = flow_listen_lock(address, &self->lock_fd, reterr);
+    status = flow_listen_lock(address, &self->lock_fd, reterr);
     if (status != FLOW_OK)
         return status;
     server->listener_count++;

@@ -33,7 +33,10 @@ typedef struct FlowHttpOptions {
     unsigned idle_ms;     /* between requests; 0: 60 s */
 } FlowHttpOptions;
 
-/* Errors as for the gRPC door: INVALID_ARGUMENT, FAILED_PRECONDITION, ALREADY_EXISTS. `options` is copied. */
+/* INVALID_ARGUMENT: a bad address, a listener that isn't local without `insecure_listen`. */
+FlowStatus flow_http_options_check(const FlowHttpOptions *options, FlowError *reterr);
+/* Fails like the check, and with FAILED_PRECONDITION (no such address) or ALREADY_EXISTS (another process listens
+ * there). `options` is copied, the texts in it are not kept. */
 FlowStatus flow_http_server_open(const FlowHttpOptions *options, FlowHttpServer **ret_server,
                                  FlowError *reterr);
 /* "127.0.0.1:8080", ports filled in. */

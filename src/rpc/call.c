@@ -410,6 +410,11 @@ void flow_rpc_call_drain(FlowRpcCall *call)
 
 /* ------------------------------------------------------------------------------- what handlers call */
 
+FlowRpcServer *flow_rpc_call_server(const FlowRpcCall *call)
+{
+    return call->server;
+}
+
 const FlowRpcMethod *flow_rpc_method(const FlowRpcCall *call)
 {
     return call->method;

@@ -129,6 +129,7 @@ void flow_rpc_method_counts(const FlowRpcMethod *method, FlowRpcCounts *ret_coun
 
 /* ----------------------------------------------------------------------------------- what a call brings */
 
+FlowRpcServer *flow_rpc_call_server(const FlowRpcCall *call);
 const FlowRpcMethod *flow_rpc_method(const FlowRpcCall *call);
 /* The message, unpacked; its type is the method's request type. NULL where the client streams. */
 const void *flow_rpc_request(const FlowRpcCall *call);

@@ -1,0 +1,313 @@
+#include "flowd/wire_up.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "flowd/exit.h"
+#include "flowd/signals.h"
+#include "grpc/reflection.h"
+
+enum { REASONS_MAX = 8 };
+
+/* --------------------------------------------------------------------------------- data directory */
+
+static FlowStatus make_directories(const char *path, FlowError *reterr)
+{
+    char *copy = flow_strdup(path);
+    FlowStatus status = FLOW_OK;
+    for (char *at = copy + 1; status == FLOW_OK; at++) {
+        char was = *at;
+        if (was != '/' && was != '\0')
+            continue;
+        *at = '\0';
+        if (mkdir(copy, 0700) != 0 && errno != EEXIST)
+            status = flow_error_set(reterr, FLOW_FAILED_PRECONDITION, NULL, "data-dir",
+                                    "the data directory \"%s\" can't be made: %s", copy, strerror(errno));
+        *at = was;
+        if (was == '\0')
+            break;
+    }
+    free(copy);
+    return status;
+}
+
+static FlowStatus data_up(Flowd *self, FlowError *reterr)
+{
+    char path[4096];
+    FlowStatus status = make_directories(self->settings->data_dir, reterr);
+    if (status != FLOW_OK)
+        return status;
+    snprintf(path, sizeof path, "%s/flowd.lock", self->settings->data_dir);
+    self->data_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self->data_lock < 0)
+        return flow_error_set(reterr, FLOW_FAILED_PRECONDITION, NULL, "data-dir",
+                              "the lock file \"%s\" can't be opened: %s", path, strerror(errno));
+    if (flock(self->data_lock, LOCK_EX | LOCK_NB) != 0) {
+        char owner[32] = "";
+        if (pread(self->data_lock, owner, sizeof owner - 1, 0) > 0)
+            owner[strcspn(owner, "\n")] = '\0';
+        close(self->data_lock);
+        return flow_error_set(
+            reterr, FLOW_ALREADY_EXISTS, NULL, "data-dir",
+            "the data directory \"%s\" is used by another flowd (process %s): stop it, or give "
+            "this one a --data-dir of its own",
+            self->settings->data_dir, *owner != '\0' ? owner : "unknown");
+    }
+    if (ftruncate(self->data_lock, 0) == 0)
+        dprintf(self->data_lock, "%d\n", (int)getpid());
+    return FLOW_OK;
+}
+
+static void data_down(Flowd *self)
+{
+    close(self->data_lock);
+}
+
+/* ------------------------------------------------------------------------------- methods, services */
+
+static FlowStatus rpc_up(Flowd *self, FlowError *reterr)
+{
+    const FlowSettings *settings = self->settings;
+    FlowRpcLimits limits = FLOW_RPC_LIMITS_DEFAULT;
+    (void)reterr;
+    limits.request_bytes = (size_t)settings->max_request_bytes;
+    limits.reply_bytes = (size_t)settings->max_response_bytes;
+    limits.calls = (unsigned)settings->max_calls;
+    limits.streams = (unsigned)settings->max_streams;
+    self->rpc = flow_rpc_server_new(flow_wire_contract(), &limits);
+    return FLOW_OK;
+}
+
+static void rpc_down(Flowd *self)
+{
+    self->rpc = flow_rpc_server_free(self->rpc);
+}
+
+static size_t not_ready(void *data, const char *reasons[REASONS_MAX])
+{
+    Flowd *self = data;
+    size_t count = 0;
+    if (atomic_load(&self->draining))
+        reasons[count++] = "The server is shutting down.";
+    return count;
+}
+
+static FlowStatus services_up(Flowd *self, FlowError *reterr)
+{
+    FlowStatus status = flow_grpc_reflection_bind(self->rpc, reterr);
+    if (status == FLOW_OK)
+        status = flow_grpc_health_new(self->rpc, &self->health, reterr);
+    return status;
+}
+
+static void services_down(Flowd *self)
+{
+    self->health = flow_grpc_health_free(self->health);
+}
+
+/* ------------------------------------------------------------------------------------------ doors */
+
+static const char *given(const char *text)
+{
+    return *text != '\0' ? text : NULL;
+}
+
+static FlowGrpcOptions grpc_options(const FlowSettings *settings)
+{
+    return (FlowGrpcOptions){
+        .listen = settings->grpc_listen,
+        .tls = {given(settings->tls_cert), given(settings->tls_key), given(settings->tls_client_ca)},
+        .insecure_listen = settings->insecure_listen,
+        .threads = (unsigned)settings->grpc_threads,
+        .streams = (unsigned)settings->grpc_streams,
+        .memory = (size_t)settings->grpc_memory,
+    };
+}
+
+static FlowStatus grpc_up(Flowd *self, FlowError *reterr)
+{
+    FlowGrpcOptions options = grpc_options(self->settings);
+    FlowGrpcServer *server;
+    FlowStatus status = flow_grpc_server_open(self->rpc, &options, &server, reterr);
+    if (status != FLOW_OK)
+        return status;
+    pthread_mutex_lock(&self->grpc_lock);
+    self->grpc = server;
+    pthread_mutex_unlock(&self->grpc_lock);
+    return FLOW_OK;
+}
+
+static void grpc_down(Flowd *self)
+{
+    FlowGrpcServer *server = self->grpc;
+    flow_grpc_server_stop(server, self->settings->drain_grace_ms * FLOW_NS_PER_MS);
+    pthread_mutex_lock(&self->grpc_lock);
+    self->grpc = NULL;
+    pthread_mutex_unlock(&self->grpc_lock);
+    flow_grpc_server_free(server);
+}
+
+static void reply_ready(FlowHttpRequest *request, Flowd *self)
+{
+    const char *reasons[REASONS_MAX];
+    size_t count = not_ready(self, reasons);
+    FlowBuf body;
+    flow_buf_init(&body, 0);
+    flow_buf_printf(&body, "{\"ready\":%s,\"reasons\":[", count == 0 ? "true" : "false");
+    for (size_t i = 0; i < count; i++)
+        flow_buf_printf(&body, "%s\"%s\"", i != 0 ? "," : "", reasons[i]);
+    flow_buf_str(&body, "]}\n");
+    flow_http_reply(request, count == 0 ? 200 : 503, "application/json", body.data, body.len);
+    flow_buf_done(&body);
+}
+
+static void handle_http(FlowHttpRequest *request, void *data)
+{
+    Flowd *self = data;
+    const char *path = flow_http_path(request), *method = flow_http_method(request);
+    bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool healthz = strcmp(path, "/healthz") == 0, readyz = strcmp(path, "/readyz") == 0;
+    FlowError error;
+    if ((healthz || readyz) && !reads) {
+        flow_http_set_header(request, "Allow", "GET, HEAD");
+        flow_http_reply(request, 405, "application/json", "{\"code\":12,\"message\":\"use GET\"}\n", 32);
+    } else if (healthz) {
+        flow_http_reply(request, 200, "text/plain; charset=utf-8", "ok\n", 3);
+    } else if (readyz) {
+        reply_ready(request, self);
+    } else {
+        flow_error_set(
+            &error, FLOW_NOT_FOUND, "ROUTE_NOT_FOUND", NULL,
+            "there is nothing here: this server has /healthz and /readyz, and speaks gRPC on its other "
+            "address");
+        flow_http_fail(request, &error);
+    }
+}
+
+static bool has_http(const FlowSettings *settings)
+{
+    return strcmp(settings->http_listen, "none") != 0;
+}
+
+static FlowHttpOptions http_options(const FlowSettings *settings)
+{
+    return (FlowHttpOptions){.listen = settings->http_listen,
+                             .insecure_listen = settings->insecure_listen,
+                             .handle = handle_http,
+                             .body_bytes = (size_t)settings->max_request_bytes};
+}
+
+static FlowStatus http_up(Flowd *self, FlowError *reterr)
+{
+    if (!has_http(self->settings))
+        return FLOW_OK;
+    FlowHttpOptions options = http_options(self->settings);
+    options.data = self;
+    return flow_http_server_open(&options, &self->http, reterr);
+}
+
+static void http_down(Flowd *self)
+{
+    self->http = flow_http_server_close(self->http);
+}
+
+static FlowStatus announce_up(Flowd *self, FlowError *reterr)
+{
+    (void)reterr;
+    flow_grpc_health_set(self->health, true);
+    return FLOW_OK;
+}
+
+static void announce_down(Flowd *self)
+{
+    flow_grpc_health_set(self->health, false);
+}
+
+/* ----------------------------------------------------------------------------------- all of them */
+
+/* In the order of their creation; each may use those above it. The store and the engine go between the data
+ * directory and the methods, their services into services_up(). */
+static const struct {
+    const char *name;
+    FlowStatus (*up)(Flowd *self, FlowError *reterr);
+    void (*down)(Flowd *self);
+    int exit_code; /* when `up` fails otherwise than by a wrong setting */
+} stages[] = {
+    {"data directory", data_up, data_down, FLOW_EXIT_FAILED},
+    {"methods", rpc_up, rpc_down, FLOW_EXIT_FAILED},
+    {"services", services_up, services_down, FLOW_EXIT_FAILED},
+    {"HTTP door", http_up, http_down, FLOW_EXIT_ADDRESS},
+    {"gRPC door", grpc_up, grpc_down, FLOW_EXIT_ADDRESS},
+    {"health", announce_up, announce_down, FLOW_EXIT_FAILED},
+};
+
+void flowd_down(Flowd *self)
+{
+    while (self->stages > 0) {
+        self->stages--;
+        flow_log(FLOW_LOG_DEBUG, "down", FLOW_F_STR("stage", stages[self->stages].name));
+        stages[self->stages].down(self);
+    }
+}
+
+FlowStatus flowd_up(Flowd *self, const FlowSettings *settings, int *ret_exit, FlowError *reterr)
+{
+    *self = (Flowd){.settings = settings, .data_lock = -1};
+    pthread_mutex_init(&self->grpc_lock, NULL);
+    snprintf(self->name, sizeof self->name, "%s", settings->name);
+    if (*self->name == '\0' && gethostname(self->name, sizeof self->name - 1) != 0)
+        snprintf(self->name, sizeof self->name, "flowd");
+    for (; self->stages < FLOW_COUNT(stages); self->stages++) {
+        FlowStatus status = stages[self->stages].up(self, reterr);
+        if (status == FLOW_OK)
+            continue;
+        *ret_exit = status == FLOW_INVALID_ARGUMENT ? FLOW_EXIT_SETTINGS
+                    : status == FLOW_ALREADY_EXISTS && strcmp(reterr->where, "data-dir") == 0
+                        ? FLOW_EXIT_DATA_IN_USE
+                        : stages[self->stages].exit_code;
+        flowd_down(self);
+        return status;
+    }
+    return FLOW_OK;
+}
+
+FlowStatus flowd_check(const FlowSettings *settings, FlowError *reterr)
+{
+    FlowGrpcOptions grpc = grpc_options(settings);
+    FlowHttpOptions http = http_options(settings);
+    FlowStatus status = flow_grpc_options_check(&grpc, reterr);
+    if (status == FLOW_OK && has_http(settings))
+        status = flow_http_options_check(&http, reterr);
+    return status;
+}
+
+void flowd_announce(const Flowd *self)
+{
+    printf("ready grpc=%s http=%s\n", flow_grpc_server_address(self->grpc),
+           self->http != NULL ? flow_http_server_address(self->http) : "none");
+    fflush(stdout);
+}
+
+void flowd_drain(Flowd *self)
+{
+    atomic_store(&self->draining, true);
+    flow_grpc_health_set(self->health, false);
+    flow_signals_pause(self->settings->drain_wait_ms);
+    flow_grpc_server_drain(self->grpc);
+}
+
+void flowd_hurry(Flowd *self)
+{
+    pthread_mutex_lock(&self->grpc_lock);
+    if (self->grpc != NULL)
+        flow_grpc_server_hurry(self->grpc);
+    pthread_mutex_unlock(&self->grpc_lock);
+}
