@@ -570,7 +570,7 @@ static FlowStatus read_any_message(Context *c, FlowValue value, const FlowStep *
     flow_put_bytes(c->to, 1, text, flow_value_length(url));
     size_t begin = flow_put_begin(c->to, 2);
     FlowStatus status;
-    if (type->kind == FLOW_WIRE_ORDINARY) {
+    if (!flow_wire__has_own_json(type)) {
         FlowValue rest = flow_value_ref(value);
         status = flow_object_remove(&rest, "@type", c->reterr);
         if (status == FLOW_OK)
@@ -579,9 +579,11 @@ static FlowStatus read_any_message(Context *c, FlowValue value, const FlowStep *
     } else {
         const FlowValue *inner = flow_object_get(value, "value");
         step = (FlowStep){up, "value", 5};
-        status = inner != NULL ? read_message(c, type, *inner, &step, depth + 1)
-                               : flow_step_refuse(c->reterr, "WRONG_TYPE", NULL, up,
-                                                  "must have \"value\" beside \"@type\"");
+        if (inner != NULL && (flow_object_count(value) == 2 || c->flags & FLOW_MESSAGE_IGNORE_UNKNOWN))
+            status = read_message(c, type, *inner, &step, depth + 1);
+        else
+            status = flow_step_refuse(c->reterr, "WRONG_TYPE", NULL, up,
+                                      "must have \"value\" beside \"@type\", and nothing else");
     }
     flow_put_end(c->to, begin);
     return status;

@@ -280,11 +280,18 @@ static FlowStatus write_singular(Context *c, const FlowWireField *field, const E
     for (size_t i = 0; i < count; i++)
         if (entries[i].item.type == FLOW_WT_LENGTH)
             flow_buf_append(&merged, entries[i].item.bytes.next, flow_span_len(entries[i].item.bytes));
-    FlowSpan span = {(const uint8_t *)merged.data, (const uint8_t *)merged.data + merged.len};
+    FlowSpan span = flow_span(merged.data, merged.len);
     FlowStatus status = merged.failed ? flow_error_no_memory(c->reterr, field->name, merged.len)
                                       : write_message(c, field->message, span, step, depth + 1, ret);
     flow_buf_done(&merged);
     return status;
+}
+
+/* A varint may be wider than the type that it holds: then the upper bits don't count. */
+static bool is_narrow(FlowWireType type)
+{
+    return type == FLOW_WIRE_INT32 || type == FLOW_WIRE_UINT32 || type == FLOW_WIRE_SINT32 ||
+           type == FLOW_WIRE_ENUM;
 }
 
 /* An implicit default, which proto3 JSON leaves out. */
@@ -292,7 +299,9 @@ static bool is_default(const FlowWireField *field, const FlowWireItem *item)
 {
     if (field->presence)
         return false;
-    return item->type == FLOW_WT_LENGTH ? flow_span_len(item->bytes) == 0 : item->integer == 0;
+    if (item->type == FLOW_WT_LENGTH)
+        return flow_span_len(item->bytes) == 0;
+    return (is_narrow(field->type) ? (uint32_t)item->integer : item->integer) == 0;
 }
 
 /* The members of a `fold_unknown` Struct go beside the message's own keys, which win. */
@@ -344,26 +353,27 @@ static int by_field_then_order(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Which member of each oneof came last: the others don't count. */
+/* Of each oneof only the member that came last counts, and of that only what came after the other members. */
 static bool keep_last_of_oneofs(const FlowWireMessage *type, Entry *entries, size_t *count)
 {
-    if (type->oneof_count == 0)
+    enum { NONE = 0, CLOSED = UINT32_MAX };
+    if (type->oneof_count == 0 || *count == 0)
         return true;
-    uint32_t *last = flow_try_calloc(type->oneof_count, sizeof *last);
+    uint32_t *last = flow_try_calloc(type->oneof_count, sizeof *last); /* index of the field + 1 */
     if (last == NULL)
         return false;
-    for (size_t i = 0; i < *count; i++) {
+    size_t to = *count;
+    for (size_t i = *count; i-- > 0;) {
         int oneof = type->fields[entries[i].field].oneof;
-        if (oneof >= 0)
-            last[oneof] = entries[i].field;
+        if (oneof >= 0 && last[oneof] == NONE)
+            last[oneof] = entries[i].field + 1;
+        else if (oneof >= 0 && last[oneof] != entries[i].field + 1)
+            last[oneof] = CLOSED;
+        if (oneof < 0 || last[oneof] != CLOSED)
+            entries[--to] = entries[i];
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < *count; i++) {
-        int oneof = type->fields[entries[i].field].oneof;
-        if (oneof < 0 || last[oneof] == entries[i].field)
-            entries[kept++] = entries[i];
-    }
-    *count = kept;
+    *count -= to;
+    memmove(entries, entries + to, *count * sizeof *entries);
     free(last);
     return true;
 }
@@ -403,7 +413,8 @@ static FlowStatus write_ordinary(Context *c, const FlowWireMessage *type, FlowSp
     flow_buf_init(&collected, 0);
     size_t count = 0, next = 0;
     FlowStatus status = collect(c, type, span, step, &collected, &count);
-    const Entry *entries = (const Entry *)(const void *)collected.data;
+    static const Entry nothing;
+    const Entry *entries = count != 0 ? (const Entry *)(const void *)collected.data : &nothing;
     FlowValue object = flow_value_object(), folded = flow_value_null();
     for (uint32_t i = 0; i < type->field_count && status == FLOW_OK; i++) {
         size_t first = next;
@@ -445,7 +456,7 @@ static FlowStatus write_time(Context *c, const FlowWireMessage *type, FlowSpan s
 {
     FlowWireItem items[2];
     char text[FLOW_TIMESTAMP_TEXT];
-    if (!two_fields(span, items))
+    if (!two_fields(span, items) || items[0].type != FLOW_WT_VARINT || items[1].type != FLOW_WT_VARINT)
         return torn(c, step);
     bool ok = (type->kind == FLOW_WIRE_TIMESTAMP ? flow_timestamp_format : flow_duration_format)(
         (int64_t)items[0].integer, (int32_t)items[1].integer, text);
@@ -504,7 +515,7 @@ static FlowStatus write_any_message(Context *c, FlowSpan span, const FlowStep *s
         return status;
     FlowValue object = flow_value_object();
     status = flow_object_set_take(&object, "@type", flow_value_stringn(url, len), c->reterr);
-    if (status == FLOW_OK && type->kind == FLOW_WIRE_ORDINARY)
+    if (status == FLOW_OK && !flow_wire__has_own_json(type))
         status = unfold(c, inner, &object);
     else if (status == FLOW_OK)
         status = flow_object_set_take(&object, "value", inner, c->reterr);
@@ -571,7 +582,7 @@ FlowStatus flow_message_to_value(const FlowWirePool *pool, const FlowWireMessage
                                  size_t len, unsigned flags, FlowValue *ret_value, FlowError *reterr)
 {
     Context c = {pool, flags, reterr};
-    FlowSpan span = {bytes, (const uint8_t *)bytes + len};
+    FlowSpan span = flow_span(bytes, len);
     return write_message(&c, type, span, NULL, 0, ret_value);
 }
 

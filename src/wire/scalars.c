@@ -165,8 +165,6 @@ bool flow_duration_parse(const char *text, size_t len, int64_t *ret_seconds, int
     if (p == first || (literal(&p, end, '.') && !parse_fraction(&p, end, &nanos)) || !literal(&p, end, 's') ||
         p != end)
         return false;
-    if (seconds == LONGEST_DURATION && nanos != 0)
-        return false;
     *ret_seconds = negative ? -seconds : seconds;
     *ret_nanos = negative ? -nanos : nanos;
     return true;

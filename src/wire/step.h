@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "wire/descriptors.h"
 
 typedef struct FlowStep {
     const struct FlowStep *up;
@@ -19,5 +20,12 @@ const char *flow_step_text(FlowBuf *buf, const char *field, const FlowStep *step
 /* INVALID_ARGUMENT, "PATH: what"; `where` is the path. */
 FlowStatus flow_step_refuse(FlowError *reterr, const char *reason, const char *field, const FlowStep *step,
                             const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Whether the message's JSON form is not an object of its fields: in an Any it stands under "value". */
+static inline bool flow_wire__has_own_json(const FlowWireMessage *type)
+{
+    return type->kind != FLOW_WIRE_ORDINARY && type->kind != FLOW_WIRE_EMPTY &&
+           type->kind != FLOW_WIRE_HTTP_BODY;
+}
 
 #endif

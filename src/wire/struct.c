@@ -177,7 +177,7 @@ FlowStatus flow_struct_read(FlowStructKind kind, const void *bytes, size_t len, 
                             FlowValue *ret_value, FlowError *reterr)
 {
     Reader r = {field, FLOW_STRUCT_VALUES, reterr};
-    FlowSpan span = {bytes, (const uint8_t *)bytes + len};
+    FlowSpan span = flow_span(bytes, len);
     if (kind == FLOW_STRUCT_OBJECT)
         return read_object(&r, span, NULL, 1, ret_value);
     if (kind == FLOW_STRUCT_LIST)
