@@ -38,8 +38,7 @@ static bool take_exponent(const char *at, const char *end, int64_t *ret_exponent
     for (; at < end; at++) {
         if (!is_digit(*at))
             return false;
-        if (exponent <= EXPONENT_MAX)
-            exponent = exponent * 10 + (*at - '0');
+        exponent = exponent > EXPONENT_MAX / 10 ? EXPONENT_MAX + 1 : exponent * 10 + (*at - '0');
     }
     *ret_exponent = negative ? -exponent : exponent;
     return exponent <= EXPONENT_MAX;
