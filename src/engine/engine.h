@@ -21,7 +21,6 @@
 
 typedef struct FlowEngine FlowEngine;
 typedef struct FlowProblems FlowProblems; /* engine/problem.h: what is wrong with a definition */
-typedef struct FlowStore FlowStore;       /* store/store.h */
 
 typedef struct FlowEngineOptions {
     FlowStore *store;       /* borrowed: outlives the engine */

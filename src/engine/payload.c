@@ -21,7 +21,8 @@ static FlowValue object_or_empty(FlowValue value)
     return flow_value_is_null(value) ? flow_value_object() : value;
 }
 
-static FlowStatus write_member(const char *before, FlowValue object, const char *what, FlowBuf *to, FlowError *reterr)
+static FlowStatus write_member(const char *before, FlowValue object, const char *what, FlowBuf *to,
+                               FlowError *reterr)
 {
     if (flow_value_kind(object) != FLOW_VALUE_OBJECT)
         return flow_error_set(reterr, FLOW_INVALID_ARGUMENT, "NODE_FAILED", what,
@@ -43,7 +44,8 @@ FlowStatus flow_payload_encode(FlowValue data, FlowValue metadata, FlowBlob **re
     flow_buf_byte(&text, '}');
     if (text.failed)
         return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE", NULL,
-                              "the payload takes more than %d MiB as JSON; pass less on", FLOW_PAYLOAD_JSON_MAX >> 20);
+                              "the payload takes more than %d MiB as JSON; pass less on",
+                              FLOW_PAYLOAD_JSON_MAX >> 20);
     if (status != FLOW_OK)
         return status;
     FlowBlob *body = flow_blob_take(&text);
@@ -52,12 +54,14 @@ FlowStatus flow_payload_encode(FlowValue data, FlowValue metadata, FlowBlob **re
     Values *values = flow_new(Values);
     values->data = flow_value_ref(data);
     values->metadata = flow_value_ref(metadata);
-    flow_blob_attach(body, values, sizeof *values + flow_value_size(data) + flow_value_size(metadata), free_values);
+    flow_blob_attach(body, values, sizeof *values + flow_value_size(data) + flow_value_size(metadata),
+                     free_values);
     *ret_body = body;
     return FLOW_OK;
 }
 
-FlowStatus flow_payload_decode(FlowBlob *body, FlowValue *ret_data, FlowValue *ret_metadata, FlowError *reterr)
+FlowStatus flow_payload_decode(FlowBlob *body, FlowValue *ret_data, FlowValue *ret_metadata,
+                               FlowError *reterr)
 {
     const Values *values = flow_blob_attachment(body);
     if (values) {
@@ -65,16 +69,15 @@ FlowStatus flow_payload_decode(FlowBlob *body, FlowValue *ret_data, FlowValue *r
         *ret_metadata = flow_value_ref(values->metadata);
         return FLOW_OK;
     }
-    static const FlowJsonLimits limits = {.bytes = FLOW_PAYLOAD_JSON_MAX + 64,
-                                          .values = FLOW_PAYLOAD_JSON_MAX,
-                                          .depth = FLOW_VALUE_MAX_DEPTH};
+    static const FlowJsonLimits limits = {
+        .bytes = FLOW_PAYLOAD_JSON_MAX + 64, .values = FLOW_PAYLOAD_JSON_MAX, .depth = FLOW_VALUE_MAX_DEPTH};
     size_t len;
     const char *text = flow_blob_bytes(body, &len);
     flow_cleanup(flow_value_clear) FlowValue whole = flow_value_null();
     FlowError error;
     if (flow_json_read(text, len, &limits, &whole, &error) != FLOW_OK)
-        return flow_error_set(reterr, FLOW_DATA_LOSS, "NODE_FAILED", NULL, "what was queued is no payload: %s",
-                              error.message);
+        return flow_error_set(reterr, FLOW_DATA_LOSS, "NODE_FAILED", NULL,
+                              "what was queued is no payload: %s", error.message);
     const FlowValue *data = flow_object_get(whole, "data"), *metadata = flow_object_get(whole, "metadata");
     if (data == NULL || flow_value_kind(*data) != FLOW_VALUE_OBJECT ||
         (metadata && flow_value_kind(*metadata) != FLOW_VALUE_OBJECT))

@@ -15,7 +15,8 @@
 FlowStatus flow_payload_encode(FlowValue data, FlowValue metadata, FlowBlob **ret_body, FlowError *reterr);
 
 /* Both results are yours. DATA_LOSS when the bytes are no payload. */
-FlowStatus flow_payload_decode(FlowBlob *body, FlowValue *ret_data, FlowValue *ret_metadata, FlowError *reterr);
+FlowStatus flow_payload_decode(FlowBlob *body, FlowValue *ret_data, FlowValue *ret_metadata,
+                               FlowError *reterr);
 
 /* The body is what these two would be encoded to: the very same values are attached to it. */
 bool flow_payload_is(const FlowBlob *body, FlowValue data, FlowValue metadata);

@@ -1,0 +1,138 @@
+/*
+ * inlet.c - what a loop gets from a queue: deliveries are taken in windows ahead of their turn, so that the loop hardly
+ * ever waits for the store. The window grows while the loop is quick and shrinks when it is slow, because what lies in
+ * it can't go to another reader.
+ *
+ * A take waits in the store until something comes; nobody polls.
+ */
+#include "engine/runner_internal.h"
+
+#include <string.h>
+
+enum { FIRST_WINDOW = 8 };
+static const int64_t QUICK_NS = 25 * FLOW_NS_PER_MS, SLOW_NS = 100 * FLOW_NS_PER_MS;
+
+static void take(FlowInlet *inlet);
+
+void flow_inlet__init(FlowInlet *inlet, FlowRunner *runner, FlowStoreQueue *queue_take)
+{
+    *inlet = (FlowInlet){.runner = runner, .queue = queue_take, .size = FIRST_WINDOW, .is_held = true};
+}
+
+void flow_inlet__done(FlowInlet *inlet)
+{
+    for (uint32_t i = 0; i < inlet->count; i++)
+        flow_delivery_unref(inlet->window[inlet->first + i]);
+    free(inlet->window);
+    free(inlet->taken);
+    inlet->queue = flow_store_queue_unref(inlet->queue);
+}
+
+static void adapt(FlowInlet *inlet, bool was_full)
+{
+    int64_t took_ns = inlet->runner->now_ns - inlet->filled_ns;
+    if (was_full && took_ns < QUICK_NS && inlet->size < FLOW_STORE_TAKE_MAX)
+        inlet->size *= 2;
+    else if (took_ns > SLOW_NS && inlet->size > 1)
+        inlet->size /= 2;
+}
+
+static void on_taken(FlowStoreOp *op)
+{
+    FlowStoreTake *done = flow_container_of(op, FlowStoreTake, op);
+    FlowInlet *inlet = flow_container_of(done, FlowInlet, take);
+    FlowRunner *runner = inlet->runner;
+    inlet->is_taking = false;
+    if (op->error.status == FLOW_OK) {
+        adapt(inlet, done->count == done->max);
+        inlet->filled_ns = runner->now_ns;
+        memmove(inlet->window, inlet->window + inlet->first, inlet->count * sizeof *inlet->window);
+        inlet->window = flow_realloc(inlet->window, (inlet->count + done->count + 1) * sizeof *inlet->window);
+        memcpy(inlet->window + inlet->count, inlet->taken, done->count * sizeof *inlet->window);
+        inlet->first = 0;
+        inlet->count += (uint32_t)done->count;
+    } else if (op->error.status != FLOW_CANCELLED) {
+        flow_runner__store_failed(runner, &op->error);
+    }
+    flow_store_op_done(op);
+    flow_runner__turn_soon(runner);
+}
+
+static void take(FlowInlet *inlet)
+{
+    FlowStoreTake *op = &inlet->take;
+    inlet->taken = flow_realloc(inlet->taken, inlet->size * sizeof *inlet->taken);
+    *op = (FlowStoreTake){.op = {.loop = inlet->runner->loop, .done = on_taken},
+                          .owner = inlet->runner->owner,
+                          .queue = inlet->queue,
+                          .deliveries = inlet->taken,
+                          .max = inlet->size,
+                          .wait = true};
+    inlet->is_taking = true;
+    flow_store_take(flow_engine__store(inlet->runner->engine), op);
+}
+
+void flow_inlet__open(FlowInlet *inlet)
+{
+    inlet->is_held = false;
+    if (!inlet->is_taking && !inlet->is_untaking)
+        take(inlet);
+}
+
+/* The queue was empty when the loop began: what comes later is a later concern. */
+bool flow_inlet__has_leftovers(const FlowInlet *inlet)
+{
+    FlowStoreQueueView view = flow_store_queue_view(inlet->queue);
+    return inlet->count == 0 && inlet->is_taking && view.queued > 0 && !view.paused;
+}
+
+FlowDelivery *flow_inlet__next(FlowInlet *inlet)
+{
+    if (inlet->count == 0 || inlet->is_untaking)
+        return NULL;
+    FlowDelivery *delivery = inlet->window[inlet->first++];
+    inlet->count--;
+    if (!inlet->is_held && !inlet->is_taking && inlet->count <= inlet->size / 2)
+        take(inlet);
+    return delivery;
+}
+
+void flow_inlet__stop_taking(FlowInlet *inlet)
+{
+    inlet->is_held = true;
+    if (inlet->is_taking)
+        flow_store_cancel(flow_engine__store(inlet->runner->engine), &inlet->take.op);
+}
+
+static void on_untaken(FlowStoreOp *op)
+{
+    FlowStoreUntake *done = flow_container_of(op, FlowStoreUntake, op);
+    FlowInlet *inlet = flow_container_of(done, FlowInlet, untake);
+    FlowRunner *runner = inlet->runner;
+    inlet->is_untaking = false;
+    for (uint32_t i = 0; i < inlet->count; i++)
+        flow_delivery_unref(inlet->window[inlet->first + i]);
+    inlet->first = inlet->count = 0;
+    if (op->error.status != FLOW_OK)
+        flow_runner__store_failed(runner, &op->error);
+    flow_store_op_done(op);
+    if (!inlet->is_held && !inlet->is_taking)
+        take(inlet);
+    flow_runner__turn_soon(runner);
+}
+
+bool flow_inlet__give_back(FlowInlet *inlet)
+{
+    flow_inlet__stop_taking(inlet);
+    if (inlet->is_taking || inlet->is_untaking)
+        return false;
+    if (inlet->count == 0)
+        return true;
+    inlet->untake = (FlowStoreUntake){.op = {.loop = inlet->runner->loop, .done = on_untaken},
+                                      .owner = inlet->runner->owner,
+                                      .deliveries = inlet->window + inlet->first,
+                                      .count = inlet->count};
+    inlet->is_untaking = true;
+    flow_store_untake(flow_engine__store(inlet->runner->engine), &inlet->untake);
+    return false;
+}
