@@ -18,6 +18,9 @@ extern const FlowNodeType flow_node_data_transformer;
 extern const FlowNodeType flow_node_set_fields;
 extern const FlowNodeType flow_node_filter;
 extern const FlowNodeType flow_node_static_delay;
+extern const FlowNodeType flow_node_dynamic_delay;
+extern const FlowNodeType flow_node_rate_limit;
+extern const FlowNodeType flow_node_deduplicate;
 extern const FlowNodeType flow_node_for_each;
 
 /* Conditional */
