@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 /*
- * Boxes come and go by the million and most are small, so each thread keeps those that it frees, by size, up to a bound, and
- * takes them from there: a fifth of what malloc() and free() cost. Sanitizers must see every allocation: there it is off.
+ * Boxes come and go by the million and most are small, so each thread keeps those that it frees, by size, up
+ * to a bound, and takes them from there: JSON is read a fifth quicker by it. Sanitizers must see every
+ * allocation: there it is off.
  */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define KEEP_BOXES 0

@@ -17,8 +17,8 @@
 #include "value/scan.h"
 
 /*
- * What reads a part takes a place in the text and answers the place behind that part; NULL after a failure, which
- * r->status and r->reterr tell.
+ * What reads a part takes a place in the text and answers the place behind that part; NULL after a failure,
+ * which r->status and r->reterr tell.
  */
 
 static const char *failed(FlowJsonReader *r, FlowStatus status)
@@ -169,7 +169,10 @@ static const char *check_end(FlowJsonReader *r, const char *p)
     return p;
 }
 
-/* The string begins at `start` and has its first backslash at `p`; `high`: and something before it that isn't ASCII. */
+/*
+ * The string begins at `start` and has its first backslash at `p`; `high`: and something before it that isn't
+ * ASCII.
+ */
 static const char *read_escaped(FlowJsonReader *r, const char *start, const char *p, bool high,
                                 FlowValue *ret_value)
 {
@@ -275,7 +278,10 @@ static inline bool is_digit(char c)
     return (unsigned char)(c - '0') < 10;
 }
 
-/* The place behind an integer of up to 18 digits, which can't overflow; NULL when something else stands there. */
+/*
+ * The place behind an integer of up to 18 digits, which can't overflow; NULL when something else stands
+ * there.
+ */
 static inline const char *read_small_int(const char *p, const char *end, FlowValue *ret_value)
 {
     enum { MOST = 20 };

@@ -25,8 +25,8 @@ typedef struct FlowJsonReader {
 } FlowJsonReader;
 
 /*
- * All of these answer NULL, which is where the reader goes on after a failure: nowhere. The status is INVALID_ARGUMENT,
- * `where` line and column of `at`, and the path stands before the message.
+ * All of these answer NULL, which is where the reader goes on after a failure: nowhere. The status is
+ * INVALID_ARGUMENT, `where` line and column of `at`, and the path stands before the message.
  */
 const char *flow_json__fail(FlowJsonReader *r, const char *at, const char *reason, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));

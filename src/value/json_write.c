@@ -1,9 +1,10 @@
 /*
  * json_write.c - a value as JSON text.
  *
- * The writer works in the buffer's memory, which it makes SLACK bytes longer than it says: so pieces up to that length are
- * written without asking, and whether the limit was passed is seen before the next piece. What writes a part takes the place
- * to write at and answers the place behind it; NULL after a failure, which w->status and w->reterr tell.
+ * The writer works in the buffer's memory, which it makes SLACK bytes longer than it says: so pieces up to
+ * that length are written without asking, and whether the limit was passed is seen before the next piece.
+ * What writes a part takes the place to write at and answers the place behind it; NULL after a failure, which
+ * w->status and w->reterr tell.
  */
 #include "value/json.h"
 

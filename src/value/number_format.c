@@ -18,47 +18,49 @@ static const char two_digits[] =
 
 /* ---- integers ---- */
 
+static const uint64_t powers[20] = {
+    UINT64_C(1),
+    UINT64_C(10),
+    UINT64_C(100),
+    UINT64_C(1000),
+    UINT64_C(10000),
+    UINT64_C(100000),
+    UINT64_C(1000000),
+    UINT64_C(10000000),
+    UINT64_C(100000000),
+    UINT64_C(1000000000),
+    UINT64_C(10000000000),
+    UINT64_C(100000000000),
+    UINT64_C(1000000000000),
+    UINT64_C(10000000000000),
+    UINT64_C(100000000000000),
+    UINT64_C(1000000000000000),
+    UINT64_C(10000000000000000),
+    UINT64_C(100000000000000000),
+    UINT64_C(1000000000000000000),
+    UINT64_C(10000000000000000000),
+};
+
 static unsigned count_digits(uint64_t x)
 {
-    static const uint64_t powers[20] = {
-        0,
-        UINT64_C(10),
-        UINT64_C(100),
-        UINT64_C(1000),
-        UINT64_C(10000),
-        UINT64_C(100000),
-        UINT64_C(1000000),
-        UINT64_C(10000000),
-        UINT64_C(100000000),
-        UINT64_C(1000000000),
-        UINT64_C(10000000000),
-        UINT64_C(100000000000),
-        UINT64_C(1000000000000),
-        UINT64_C(10000000000000),
-        UINT64_C(100000000000000),
-        UINT64_C(1000000000000000),
-        UINT64_C(10000000000000000),
-        UINT64_C(100000000000000000),
-        UINT64_C(1000000000000000000),
-        UINT64_C(10000000000000000000),
-    };
-    /* 1233 / 4096 is log10(2), a little too small: exact or one too few. */
-    unsigned guess = (64 - (unsigned)__builtin_clzll(x | 1)) * 1233 >> 12;
+    /*
+     * 1233 / 4096 is log10(2), a little too small: exact or one too few. The one bit makes 0 a number of one
+     * digit.
+     */
+    x |= 1;
+    unsigned guess = (64 - (unsigned)__builtin_clzll(x)) * 1233 >> 12;
     return guess + (x >= powers[guess]);
 }
 
+/* `count` is at least as many as x has; zeros lead. */
 static void put_digits(char *to, uint64_t x, unsigned count)
 {
-    char *at = to + count;
-    while (x >= 100) {
-        at -= 2;
-        memcpy(at, two_digits + x % 100 * 2, 2);
+    for (; count >= 2; count -= 2) {
+        memcpy(to + count - 2, two_digits + x % 100 * 2, 2);
         x /= 100;
     }
-    if (x >= 10)
-        memcpy(at - 2, two_digits + x * 2, 2);
-    else
-        at[-1] = (char)('0' + x);
+    if (count != 0)
+        to[0] = (char)('0' + x);
 }
 
 size_t flow_format_int(char to[FLOW_INT_TEXT], int64_t integer)
@@ -190,9 +192,10 @@ static char *put_positional(char *at, uint64_t digits, int count, int point, boo
         return at + count;
     }
     if (point < count) {
-        put_digits(at + 1, digits, (unsigned)count);
-        memmove(at, at + 1, (size_t)point);
+        uint64_t whole = digits / powers[count - point];
+        put_digits(at, whole, (unsigned)point);
         at[point] = '.';
+        put_digits(at + point + 1, digits - whole * powers[count - point], (unsigned)(count - point));
         return at + count + 1;
     }
     put_digits(at, digits, (unsigned)count);

@@ -70,7 +70,10 @@ typedef union FlowValue {
 
 enum { FLOW_VALUE__BOXED = 0x80 };
 
-/* Made of two words, not member by member: reading 16 bytes that were just written in pieces stalls the processor. */
+/*
+ * Made of two words, not member by member: reading 16 bytes that were just written in pieces stalls the
+ * processor.
+ */
 static inline FlowValue flow_value__make(uint64_t first, uint32_t length, unsigned tag)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

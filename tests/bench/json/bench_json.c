@@ -1,6 +1,7 @@
 /*
- * Reading JSON text into a value and writing it again, against other libraries, on the same texts in the same process.
- * Each round runs every library for a slice of CPU time, in turn; what counts is the median of the rounds' ratios.
+ * Reading JSON text into a value and writing it again, against other libraries, on the same texts in the same
+ * process. Each round runs every library for a slice of CPU time, in turn; what counts is the median of the
+ * rounds' ratios.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,6 @@
-/* What one node does to a payload: a changed copy of `data`, made and dropped again. Nanoseconds of CPU each. */
+/*
+ * What one node does to a payload: a changed copy of `data`, made and dropped again. Nanoseconds of CPU each.
+ */
 #include <stdio.h>
 #include <string.h>
 

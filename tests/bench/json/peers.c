@@ -8,7 +8,10 @@
 
 #include "bench.h"
 
-/* ---- yajl: parser events straight into the generator, numbers passed on as text (as json_reformat does): no tree ---- */
+/*
+ * ---- yajl: parser events straight into the generator, numbers passed on as text (as json_reformat does): no
+ * tree ----
+ */
 
 static int on_null(void *gen)
 {
@@ -80,7 +83,10 @@ size_t bench_jansson(const char *text, size_t length)
     return size;
 }
 
-/* json-c has functions of the same names as jansson, so it is loaded by the side, and its types are not declared. */
+/*
+ * json-c has functions of the same names as jansson, so it is loaded by the side, and its types are not
+ * declared.
+ */
 size_t bench_json_c(const char *text, size_t length)
 {
     static void *(*tokener_new)(void);

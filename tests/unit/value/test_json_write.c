@@ -86,7 +86,10 @@ static void what_is_not_finite_is_refused(void **state)
     }
 }
 
-/* With every limit from 0 on: either all of the text is there, or the write failed and no byte is beyond the limit. */
+/*
+ * With every limit from 0 on: either all of the text is there, or the write failed and no byte is beyond the
+ * limit.
+ */
 static void limits_are_exact(void **state)
 {
     (void)state;

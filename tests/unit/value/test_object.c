@@ -145,8 +145,8 @@ static void from_members(void **state)
 }
 
 /*
- * Random sets and removes on some objects that now and then become copies of each other, compared with plain arrays. Sizes
- * go to and fro across the border where the index begins.
+ * Random sets and removes on some objects that now and then become copies of each other, compared with plain
+ * arrays. Sizes go to and fro across the border where the index begins.
  */
 enum { OBJECTS = 4, KEYS = 60 };
 

@@ -1,4 +1,7 @@
-/* One value, many threads: each takes references, makes changed copies, reads and drops them. For TSan above all. */
+/*
+ * One value, many threads: each takes references, makes changed copies, reads and drops them. For TSan above
+ * all.
+ */
 #include "value_test.h"
 
 #include <pthread.h>
@@ -55,7 +58,10 @@ static void threads_share_a_value(void **state)
     assert_json_take(shared.value, document);
 }
 
-/* A value is handed from thread to thread; each changes it in place when it is the only holder, and frees what others made. */
+/*
+ * A value is handed from thread to thread; each changes it in place when it is the only holder, and frees
+ * what others made.
+ */
 typedef struct Relay {
     pthread_mutex_t lock;
     pthread_cond_t changed;
