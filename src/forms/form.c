@@ -330,3 +330,13 @@ bool flow_form_is_dynamic(const FlowForm *form, size_t field)
 {
     return form->slots[field].kind != FLOW_SLOT_CONSTANT;
 }
+
+void flow_form_each_template(const FlowForm *form,
+                             void (*each)(size_t field, const FlowTemplate *tmpl, void *data), void *data)
+{
+    for (size_t i = 0; i < form->schema->count; i++) {
+        if (form->slots[i].tmpl != NULL)
+            each(i, form->slots[i].tmpl, data);
+        flow_nested__each_template(form->slots[i].nested, i, each, data);
+    }
+}

@@ -91,6 +91,9 @@ bool flow_form_is_constant(const FlowForm *form);
 FlowValue flow_form_stored(const FlowForm *form, size_t field);
 /* True when this field is rendered for each unit. */
 bool flow_form_is_dynamic(const FlowForm *form, size_t field);
+/* Calls back for every template and expression in the form, in the order of the fields. */
+void flow_form_each_template(const FlowForm *form,
+                             void (*each)(size_t field, const FlowTemplate *tmpl, void *data), void *data);
 
 /*
  * Renders and cleans. `context` has the names that templates see and the limits; NULL stands for an empty

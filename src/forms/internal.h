@@ -338,6 +338,9 @@ void flow_form__check_rules(const FlowFormValues *values, bool at_load, FlowForm
 FlowNested *flow_nested__compile(const FlowField *field, FlowValue value, const FlowTemplateOptions *options,
                                  FlowFormErrors *errors, bool *ret_failed);
 void flow_nested__free(FlowNested *nested);
+/* As flow_form_each_template(). `nested` may be NULL. */
+void flow_nested__each_template(const FlowNested *nested, size_t field,
+                                void (*each)(size_t field, const FlowTemplate *tmpl, void *data), void *data);
 FlowStatus flow_nested__render(const FlowNested *nested, const FlowTemplateContext *context, FlowBuf *scratch,
                                FlowValue *ret_value, FlowTemplateError *detail, FlowError *reterr);
 

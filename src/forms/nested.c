@@ -48,6 +48,17 @@ void flow_nested__free(FlowNested *nested)
     free(nested);
 }
 
+void flow_nested__each_template(const FlowNested *nested, size_t field,
+                                void (*each)(size_t field, const FlowTemplate *tmpl, void *data), void *data)
+{
+    if (nested == NULL)
+        return;
+    if (nested->tmpl != NULL)
+        each(field, nested->tmpl, data);
+    for (size_t i = 0; i < nested->count; i++)
+        flow_nested__each_template(&nested->children[i], field, each, data);
+}
+
 static void compile_text(Compiler *self, FlowValue text, FlowNested *node)
 {
     FlowTemplateError detail = {0};
