@@ -202,7 +202,7 @@ static FlowStatus scan_message(Scanner *self, const Frame *outer, const FlowWire
                       (size_t)(frame.inside_at - frame.start));
     /* protobuf-c notes every member beyond the 16th in slabs of doubling size. */
     if (members > 16)
-        return count_nodes(self, outer, 0, members * 128);
+        return count_nodes(self, outer, 0, rounded(members * 128));
     return FLOW_OK;
 }
 

@@ -21,6 +21,7 @@ FlowStatus flow_wire_unpack_scanned(const FlowWireMessage *type, const void *byt
     if (type->c == NULL)
         return flow_error_set(reterr, FLOW_INTERNAL, "NO_GENERATED_CODE", type->full_name,
                               "the message has no generated code in this program");
+    size_t room = arena->limit - arena->used;
     FlowBuf whole;
     flow_buf_init(&whole, 0);
     if (scan->split) {
@@ -37,6 +38,10 @@ FlowStatus flow_wire_unpack_scanned(const FlowWireMessage *type, const void *byt
     ProtobufCMessage *message =
         protobuf_c_message_unpack(type->c, &allocator, len, len != 0 ? bytes : (const void *)"");
     flow_buf_done(&whole);
+    /* With room enough it was protobuf-c that refused: it is stricter in a few places, such as tags that are padded. */
+    if (message == NULL && room >= scan->memory)
+        return flow_error_set(reterr, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE", NULL, "the bytes are no %s",
+                              type->name);
     if (message == NULL)
         return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", NULL,
                               "the %s can't be unpacked in %zu bytes of memory: send less at a time",
