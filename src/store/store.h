@@ -40,6 +40,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/status.h"
 #include "loop/loop.h"
 #include "store/blob.h"
@@ -53,7 +54,7 @@ enum {
     FLOW_STORE_SETTLES_MAX = 512, /* settles that one loop should have on their way */
     FLOW_STORE_PAGE_MAX = 1000,   /* entries of a page */
     FLOW_STORE_TAKE_MAX = 512,    /* deliveries of one take */
-    FLOW_STORE_TOKEN = 128,       /* bytes of a page token, with its NUL */
+    FLOW_STORE_TOKEN = 1040,      /* bytes of a page token, with its NUL */
     FLOW_STORE_HASH = 16,         /* bytes of a request's content hash */
     FLOW_FINGERPRINT_TEXT = 17    /* 16 hex digits and the NUL */
 };
@@ -136,11 +137,14 @@ struct FlowStoreOp {
     FlowError error; /* valid from done() on */
 
     /* private */
-    int kind;
+    FlowStore *store;
+    int kind, place;
     _Atomic int phase;
+    bool ready, cancel_seen;
     FlowTask task, cancel_task;
-    FlowStoreOp *next;
+    FlowList link;
     FlowArena results;
+    void *results_head;
 };
 
 /*
@@ -493,7 +497,8 @@ void flow_store_loop_save(FlowStore *store, FlowStoreLoopSave *op);
 
 /*
  * Gives the ownership back, behind the loop's settles. What is in flight and was not started goes back to the
- * head of its queue; what was started is treated as interrupted. The handle is gone, whatever the answer.
+ * head of its queue; what was started is treated as interrupted. The handle is gone when done() is called,
+ * whatever the answer; op.loop is the one with which it was opened.
  */
 typedef struct FlowStoreLoopClose {
     FlowStoreOp op;
