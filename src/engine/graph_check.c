@@ -161,7 +161,9 @@ static void check_bodies(const FlowGraph *graph, const FlowPlan *plan, uint8_t *
 
 /* ---- what no producer reaches ---- */
 
-static void mark_from(const FlowGraph *graph, uint32_t start, uint8_t *seen, uint32_t *queue)
+/* `through_last`: also behind nodes that let nothing go on. */
+static void mark_from(const FlowGraph *graph, uint32_t start, bool through_last, uint8_t *seen,
+                      uint32_t *queue)
 {
     uint32_t head = 0, tail = 0;
     if (seen[start])
@@ -170,6 +172,8 @@ static void mark_from(const FlowGraph *graph, uint32_t start, uint8_t *seen, uin
     queue[tail++] = start;
     while (head < tail) {
         const FlowGraphNode *node = &graph->nodes[queue[head++]];
+        if (!through_last && flow_graph_node_has(node, FLOW_NODE_LAST))
+            continue;
         for (uint32_t b = 0; b < node->branch_count; b++) {
             for (uint32_t e = 0; e < node->branches[b].edge_count; e++) {
                 uint32_t target = graph->edges[node->branches[b].edges[e]].target;
@@ -182,28 +186,33 @@ static void mark_from(const FlowGraph *graph, uint32_t start, uint8_t *seen, uin
     }
 }
 
-static void check_reachable(const FlowGraph *graph, FlowProblems *problems)
+static void mark_reachable(const FlowGraph *graph, bool through_last, uint8_t *seen, uint32_t *queue)
 {
-    uint8_t *seen = flow_calloc((size_t)graph->node_count + 1, 1);
-    uint32_t *queue = flow_calloc((size_t)graph->node_count + 1, sizeof(*queue));
-    bool has_producer = false, has_unknown = false;
     for (uint32_t i = 0; i < graph->node_count; i++) {
-        bool is_unknown = !graph->nodes[i].type;
-        bool is_producer = flow_graph_node_is(&graph->nodes[i], FLOW_NODE_PRODUCER);
-        has_unknown |= is_unknown;
-        has_producer |= is_producer;
         /* An unknown type may well have been meant to be a producer. */
-        if (is_unknown || is_producer)
-            mark_from(graph, i, seen, queue);
+        if (!graph->nodes[i].type || flow_graph_node_is(&graph->nodes[i], FLOW_NODE_PRODUCER))
+            mark_from(graph, i, through_last, seen, queue);
     }
     /* Behind an edge that was left out as faulty, silence is better than a second complaint. */
     for (uint32_t i = 0; i < graph->own->dropped_count; i++)
-        mark_from(graph, graph->own->dropped[i].target, seen, queue);
-    if (!has_producer && !has_unknown)
+        mark_from(graph, graph->own->dropped[i].target, through_last, seen, queue);
+}
+
+static void check_reachable(const FlowGraph *graph, FlowProblems *problems)
+{
+    uint8_t *seen = flow_calloc((size_t)graph->node_count + 1, 1);
+    uint8_t *alive = flow_calloc((size_t)graph->node_count + 1, 1);
+    uint32_t *queue = flow_calloc((size_t)graph->node_count + 1, sizeof(*queue));
+    bool has_start = false;
+    for (uint32_t i = 0; i < graph->node_count && !has_start; i++)
+        has_start = !graph->nodes[i].type || flow_graph_node_is(&graph->nodes[i], FLOW_NODE_PRODUCER);
+    if (!has_start)
         flow_problems_add(
             problems, FLOW_PROBLEM_PRODUCER_MISSING, NULL, NULL, "nodes",
-            "the workflow has no producer, so it can't be started: add one, such as a counter, a timer or "
-            "a queue-reader");
+            "the workflow has no producer, so it can't be started: add one, such as a counter, a timer "
+            "or a queue-reader");
+    mark_reachable(graph, true, seen, queue);
+    mark_reachable(graph, false, alive, queue);
     for (uint32_t i = 0; i < graph->node_count; i++) {
         char field[64];
         const FlowGraphNode *node = &graph->nodes[i];
@@ -212,8 +221,15 @@ static void check_reachable(const FlowGraph *graph, FlowProblems *problems)
             flow_problems_add(problems, FLOW_PROBLEM_NODE_UNREACHABLE, node->id, NULL, field,
                               "no producer reaches node '%s', so it will never run: connect it or remove it",
                               node->id);
+        else if (!alive[i])
+            flow_problems_add(
+                problems, FLOW_PROBLEM_BRANCH_UNREACHABLE, node->id, NULL, field,
+                "node '%s' will never run: every way to it passes a node that lets nothing go on, such "
+                "as `end`",
+                node->id);
     }
     free(queue);
+    free(alive);
     free(seen);
 }
 
@@ -224,6 +240,7 @@ void flow_graph__check(FlowGraph *graph, FlowProblems *problems)
     uint8_t *cycle_edges = flow_graph__cycle_edges(graph);
     check_cycles(graph, cycle_edges, problems);
     check_reachable(graph, problems);
+    flow_graph__check_supply(graph, problems);
     FlowPlanner *planner = flow_planner__new(graph, cycle_edges);
     uint32_t edges_left = FLOW_PLAN_MAX_EDGES;
     uint8_t *reported_bodies = flow_calloc((size_t)graph->node_count + 1, 1);

@@ -34,4 +34,7 @@ const char *flow_graph__form_field(char to[FLOW_GRAPH_FIELD_TEXT], const FlowGra
 /* What is wrong with a graph as a whole (graph_check.c): cycles, joins, for-each bodies, reachability. */
 void flow_graph__check(FlowGraph *graph, FlowProblems *problems);
 
+/* Warns of templates that read what no node before them can supply (supply_check.c). */
+void flow_graph__check_supply(const FlowGraph *graph, FlowProblems *problems);
+
 #endif

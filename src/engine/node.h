@@ -102,6 +102,11 @@ typedef enum FlowNodeFlags {
     FLOW_NODE_OWN_BRANCHES = 1 << 5,
     /* The same input and form give the same result, and nothing else happens. */
     FLOW_NODE_PURE = 1 << 6,
+    /* It changes `data` in no other way than adding its output_key; without one, not at all. So what stands behind it
+     * can be told from the graph. */
+    FLOW_NODE_ONLY_ADDS = 1 << 7,
+    /* It never lets a payload go on: what stands behind it never runs. */
+    FLOW_NODE_LAST = 1 << 8,
 } FlowNodeFlags;
 
 /* An output port. `name` is what an edge's sourceHandle says, in lower case. */

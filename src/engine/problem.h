@@ -40,6 +40,8 @@ typedef enum FlowSeverity { FLOW_SEVERITY_ERROR, FLOW_SEVERITY_WARNING } FlowSev
     X(PRODUCER_MISSING, WARNING, "no producer: the workflow can be stored but not started")                  \
     X(NODE_UNREACHABLE, WARNING, "a node that no producer reaches")                                          \
     X(QUEUE_CYCLE, WARNING, "loops that feed each other through queues")                                     \
+    X(BRANCH_UNREACHABLE, WARNING, "a node that only stands behind nodes that let nothing go on")            \
+    X(TEMPLATE_FIELD_UNKNOWN, WARNING, "a template reads a part of data that no node before it can supply")  \
     X(FORM_KEY_UNKNOWN, WARNING, "a key of data.form that the node type has no field for")                   \
     X(NAME_SUSPICIOUS, WARNING, "an editor's key that is nearly one of ours")
 

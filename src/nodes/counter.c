@@ -105,6 +105,7 @@ const FlowNodeType flow_node_counter = {
     .version = 1,
     .kind = FLOW_NODE_PRODUCER,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .output_key = "counter",
     .form = &form,
     .instance_size = sizeof(Counter),

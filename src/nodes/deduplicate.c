@@ -179,6 +179,7 @@ const FlowNodeType flow_node_deduplicate = {
     .version = 1,
     .kind = FLOW_NODE_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .instance_size = sizeof(Seen),
     .setup = dedup_setup,

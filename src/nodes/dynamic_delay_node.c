@@ -227,6 +227,7 @@ const FlowNodeType flow_node_dynamic_delay = {
     .version = 1,
     .kind = FLOW_NODE_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .instance_size = sizeof(Delays),
     .call_size = sizeof(Call),

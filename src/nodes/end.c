@@ -28,5 +28,6 @@ const FlowNodeType flow_node_end = {
     .version = 1,
     .kind = FLOW_NODE_NON_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS | FLOW_NODE_LAST,
     .start = end_start,
 };

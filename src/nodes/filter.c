@@ -42,7 +42,7 @@ const FlowNodeType flow_node_filter = {
     .version = 1,
     .kind = FLOW_NODE_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
-    .flags = FLOW_NODE_PURE,
+    .flags = FLOW_NODE_PURE | FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .start = filter_start,
 };

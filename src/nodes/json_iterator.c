@@ -64,6 +64,7 @@ const FlowNodeType flow_node_json_iterator = {
     .version = 1,
     .kind = FLOW_NODE_PRODUCER,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .output_key = "item",
     .form = &form,
     .instance_size = sizeof(Iterator),

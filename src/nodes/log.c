@@ -51,6 +51,7 @@ const FlowNodeType flow_node_log = {
     .version = 1,
     .kind = FLOW_NODE_NON_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .start = log_start,
 };

@@ -54,7 +54,7 @@ const FlowNodeType flow_node_queue_writer = {
     .version = 1,
     .kind = FLOW_NODE_NON_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
-    .flags = FLOW_NODE_WRITES_QUEUE,
+    .flags = FLOW_NODE_WRITES_QUEUE | FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .start = writer_start,
 };

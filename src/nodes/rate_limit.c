@@ -243,6 +243,7 @@ const FlowNodeType flow_node_rate_limit = {
     .version = 1,
     .kind = FLOW_NODE_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .instance_size = sizeof(Gate),
     .call_size = sizeof(Call),

@@ -90,6 +90,7 @@ const FlowNodeType flow_node_static_delay = {
     .version = 1,
     .kind = FLOW_NODE_BLOCKING,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .form = &form,
     .call_size = sizeof(Delay),
     .start = delay_start,

@@ -176,6 +176,7 @@ const FlowNodeType flow_node_string_iterator_producer = {
     .version = 1,
     .kind = FLOW_NODE_PRODUCER,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .output_key = "string_iterator",
     .form = &form,
     .instance_size = sizeof(Iterator),

@@ -167,6 +167,7 @@ const FlowNodeType flow_node_timer = {
     .version = 1,
     .kind = FLOW_NODE_PRODUCER,
     .pool = FLOW_POOL_ASYNC,
+    .flags = FLOW_NODE_ONLY_ADDS,
     .output_key = "timer",
     .form = &form,
     .instance_size = sizeof(Timer),

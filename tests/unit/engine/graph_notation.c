@@ -29,6 +29,7 @@ static const FlowNodeType types[] = {
      .branches = body_default,
      COMMON},
     {.name = "test-thread", .kind = FLOW_NODE_BLOCKING, .pool = FLOW_POOL_THREAD, COMMON},
+    {.name = "test-end", .kind = FLOW_NODE_NON_BLOCKING, .flags = FLOW_NODE_LAST, COMMON},
     {.name = "test-node", .kind = FLOW_NODE_BLOCKING, COMMON},
 };
 
@@ -60,6 +61,8 @@ static const char *type_of(char letter)
         return "test-non-blocking";
     case 'f':
         return "test-for-each";
+    case 'e':
+        return "test-end";
     case 't':
         return "test-thread";
     case 'u':

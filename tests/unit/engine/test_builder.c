@@ -27,6 +27,10 @@ static const Row rows[] = {
     {"an unreachable node", "p>a x", "NODE_UNREACHABLE x"},
     {"an unreachable island", "p>a x>y", "NODE_UNREACHABLE x, NODE_UNREACHABLE y"},
 
+    {"behind an end", "p>e e>a a>b", "BRANCH_UNREACHABLE a, BRANCH_UNREACHABLE b"},
+    {"behind an end, but not only", "p>e e>a p>a", "JOIN_ACROSS_NON_BLOCKING a/e1"},
+    {"an end is an end", "p>c c.yes>e c.no>a", ""},
+
     {"unknown type", "p>u", "NODE_TYPE_UNKNOWN u"},
     {"behind an unknown type nothing is unreachable", "u>a a>b", "NODE_TYPE_UNKNOWN u"},
     {"the default handle by its name", "p>a p.default>b", ""},
