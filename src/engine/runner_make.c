@@ -51,7 +51,11 @@ static void make_node(FlowRunner *runner, uint32_t index)
                             .form = plan->def->form,
                             .loop = runner->loop,
                             .host = &flow_runner__host,
-                            .memory = type->instance_size ? flow_calloc(1, type->instance_size) : NULL};
+                            .memory = type->instance_size ? flow_calloc(1, type->instance_size) : NULL,
+                            .lenient_undefined =
+                                flow_analyzer_graph(runner->analyzer)->workflow->undefined_lenient};
+    if (type->output_key)
+        node->node.output_key = flow_value_string(type->output_key);
     open_queues(runner, node);
     if (type->call_size > runner->call_size)
         runner->call_size = type->call_size;
@@ -156,6 +160,7 @@ static void free_node(FlowRunner *runner, uint32_t index)
         flow_form_values_done(&node->form_values);
     flow_value_clear(&node->settled_state);
     free(node->node.memory);
+    flow_value_unref(node->node.output_key);
     free(atomic_load(&node->counters->latency));
     free(runner->failures[index]);
 }
