@@ -170,7 +170,7 @@ static bool convert_uuid(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_v
 const FlowFieldOps flow_field__text = {
     .name = "CharField",
     .widget = FLOW_WIDGET_TEXT,
-    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_SPACE | FLOW_OPTION_EMPTY_VALUE,
+    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_EMPTY_VALUE,
     .convert = flow_field__convert_text,
     .check = check_text,
 };
@@ -178,7 +178,7 @@ const FlowFieldOps flow_field__text = {
 const FlowFieldOps flow_field__secret = {
     .name = "SecretField",
     .widget = FLOW_WIDGET_PASSWORD,
-    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_SPACE | FLOW_OPTION_EMPTY_VALUE,
+    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_EMPTY_VALUE,
     .convert = convert_secret,
     .check = check_text,
 };
@@ -194,7 +194,7 @@ const FlowFieldOps flow_field__regex = {
 const FlowFieldOps flow_field__slug = {
     .name = "SlugField",
     .widget = FLOW_WIDGET_TEXT,
-    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_SPACE | FLOW_OPTION_EMPTY_VALUE,
+    .options = FLOW_OPTION_LENGTH | FLOW_OPTION_EMPTY_VALUE,
     .convert = flow_field__convert_text,
     .check = check_slug,
 };

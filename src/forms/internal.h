@@ -171,8 +171,7 @@ enum {
     FLOW_OPTION_FORMATS = 1 << 6,
     FLOW_OPTION_JSON = 1 << 7,
     FLOW_OPTION_PROTOCOL = 1 << 8,
-    FLOW_OPTION_SPACE = 1 << 9, /* KEEP_SPACE */
-    FLOW_OPTION_EMPTY_VALUE = 1 << 10
+    FLOW_OPTION_EMPTY_VALUE = 1 << 9
 };
 
 extern const FlowFieldOps flow_field__text, flow_field__secret, flow_field__regex, flow_field__slug,

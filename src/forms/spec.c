@@ -153,22 +153,28 @@ static FlowStatus check_options(const FlowField *field, FlowError *reterr)
 {
     const FlowFieldSpec *spec = field->spec;
     unsigned options = field->ops->options;
+    /* A select can also be the widget of a text. */
     bool selects = field->widget == FLOW_WIDGET_SELECT || field->widget == FLOW_WIDGET_RADIO;
-    const char *wrong = (spec->min_length != 0 || spec->max_length != 0) && !(options & FLOW_OPTION_LENGTH)
-                            ? "length"
-                        : spec->max_digits != 0 && !(options & FLOW_OPTION_DIGITS)          ? "max_digits"
-                        : spec->decimal_places.kind && !(options & FLOW_OPTION_DIGITS)      ? "decimal_places"
-                        : spec->regex != NULL && !(options & FLOW_OPTION_REGEX)             ? "regex"
-                        : spec->input_formats != NULL && !(options & FLOW_OPTION_FORMATS)   ? "input_formats"
-                        : spec->json != FLOW_JSON_KIND_ANY && !(options & FLOW_OPTION_JSON) ? "json"
-                        : spec->protocol != FLOW_IP_BOTH && !(options & FLOW_OPTION_PROTOCOL) ? "protocol"
-                        : spec->coerce != FLOW_COERCE_TEXT && !(options & FLOW_OPTION_COERCE) ? "coerce"
-                        : spec->empty_value.kind && !(options & FLOW_OPTION_EMPTY_VALUE)      ? "empty_value"
-                        : spec->choices != NULL && !(options & FLOW_OPTION_CHOICES) && !selects ? "choices"
-                        : spec->choices_of != NULL && !(options & FLOW_OPTION_CHOICES)          ? "choices_of"
-                                                                                                : NULL;
-    if (wrong != NULL)
-        return refuse(reterr, field, "a %s has no option '%s'", field->ops->name, wrong);
+    const struct {
+        bool given;
+        unsigned option;
+        const char *name;
+    } rows[] = {
+        {spec->min_length != 0 || spec->max_length != 0, FLOW_OPTION_LENGTH, "length"},
+        {spec->max_digits != 0, FLOW_OPTION_DIGITS, "max_digits"},
+        {spec->decimal_places.kind != FLOW_LITERAL_KIND_NONE, FLOW_OPTION_DIGITS, "decimal_places"},
+        {spec->regex != NULL, FLOW_OPTION_REGEX, "regex"},
+        {spec->input_formats != NULL, FLOW_OPTION_FORMATS, "input_formats"},
+        {spec->json != FLOW_JSON_KIND_ANY, FLOW_OPTION_JSON, "json"},
+        {spec->protocol != FLOW_IP_BOTH, FLOW_OPTION_PROTOCOL, "protocol"},
+        {spec->coerce != FLOW_COERCE_TEXT, FLOW_OPTION_COERCE, "coerce"},
+        {spec->empty_value.kind != FLOW_LITERAL_KIND_NONE, FLOW_OPTION_EMPTY_VALUE, "empty_value"},
+        {spec->choices != NULL && !selects, FLOW_OPTION_CHOICES, "choices"},
+        {spec->choices_of != NULL, FLOW_OPTION_CHOICES, "choices_of"},
+    };
+    for (size_t i = 0; i < FLOW_COUNT(rows); i++)
+        if (rows[i].given && !(options & rows[i].option))
+            return refuse(reterr, field, "a %s has no option '%s'", field->ops->name, rows[i].name);
     if ((unsigned)spec->json > FLOW_JSON_KIND_TEXT_MAP || (unsigned)spec->protocol > FLOW_IP_V6 ||
         (unsigned)spec->coerce > FLOW_COERCE_BOOL || (unsigned)spec->widget >= FLOW_WIDGET_COUNT)
         return refuse(reterr, field, "an option has a number that means nothing");
