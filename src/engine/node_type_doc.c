@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "forms/view.h"
 #include "value/json.h"
 
@@ -65,6 +66,20 @@ static void add_json(FlowBuf *to, FlowValue value)
     free(text);
 }
 
+/* Django's names in plain words; the others explain themselves. */
+static const char *type_in_words(const char *type)
+{
+    static const char *const words[][2] = {
+        {"CharField", "text"},    {"SecretField", "secret text"},  {"IntegerField", "whole number"},
+        {"FloatField", "number"}, {"BooleanField", "true, false"}, {"JSONField", "JSON"},
+    };
+    for (size_t i = 0; i < FLOW_COUNT(words); i++) {
+        if (strcmp(type, words[i][0]) == 0)
+            return words[i][1];
+    }
+    return type;
+}
+
 static void add_field(FlowBuf *to, FlowValue field)
 {
     FlowValue name = get(field, "name"), help = get(field, "help_text"), value = get(field, "value");
@@ -85,7 +100,7 @@ static void add_field(FlowBuf *to, FlowValue field)
         first = false;
     }
     if (first && flow_value_kind(type) == FLOW_VALUE_STRING)
-        add_cell(to, flow_value_text(&type), flow_value_length(&type));
+        flow_buf_str(to, type_in_words(flow_value_text(&type)));
     flow_buf_str(to, " | ");
     bool is_empty = flow_value_is_null(value) ||
                     (flow_value_kind(value) == FLOW_VALUE_STRING && !flow_value_length(&value));
