@@ -19,6 +19,8 @@ typedef struct FlowSettings {
     char *config;
     char *grpc_listen, *http_listen, *data_dir, *store, *name;
     char *tls_cert, *tls_key, *tls_client_ca;
+    char *durability;   /* "power" or "process" */
+    char *template_env; /* names, separated by commas */
     char *log_format, *log_level;
     bool insecure_listen;
     int64_t shards, grpc_threads, grpc_streams, grpc_memory;

@@ -15,7 +15,7 @@
 #include "flowd/signals.h"
 #include "grpc/reflection.h"
 
-enum { REASONS_MAX = 8 };
+enum { REASONS_MAX = 8, FLOW_LISTENER_TEXT = 160 };
 
 /* --------------------------------------------------------------------------------- data directory */
 
@@ -71,6 +71,28 @@ static void data_down(Flowd *self)
     close(self->data_lock);
 }
 
+/* ----------------------------------------------------------------------------------- store, engine */
+
+static FlowStatus store_up(Flowd *self, FlowError *reterr)
+{
+    return flow_core_store_up(&self->core, self->settings, reterr);
+}
+
+static void store_down(Flowd *self)
+{
+    flow_core_store_down(&self->core);
+}
+
+static FlowStatus engine_up(Flowd *self, FlowError *reterr)
+{
+    return flow_core_engine_up(&self->core, self->settings, self->name, reterr);
+}
+
+static void engine_down(Flowd *self)
+{
+    flow_core_engine_down(&self->core);
+}
+
 /* ------------------------------------------------------------------------------- methods, services */
 
 static FlowStatus rpc_up(Flowd *self, FlowError *reterr)
@@ -94,9 +116,8 @@ static void rpc_down(Flowd *self)
 static size_t not_ready(void *data, const char *reasons[REASONS_MAX])
 {
     Flowd *self = data;
-    size_t count = 0;
-    if (atomic_load(&self->draining))
-        reasons[count++] = "The server is shutting down.";
+    size_t count;
+    flow_services_ready(self->core.services, reasons, REASONS_MAX, &count);
     return count;
 }
 
@@ -105,11 +126,17 @@ static FlowStatus services_up(Flowd *self, FlowError *reterr)
     FlowStatus status = flow_grpc_reflection_bind(self->rpc, reterr);
     if (status == FLOW_OK)
         status = flow_grpc_health_new(self->rpc, &self->health, reterr);
+    if (status != FLOW_OK)
+        return status;
+    status = flow_core_services_up(&self->core, self->rpc, self->name, reterr);
+    if (status != FLOW_OK)
+        self->health = flow_grpc_health_free(self->health);
     return status;
 }
 
 static void services_down(Flowd *self)
 {
+    flow_core_services_down(&self->core);
     self->health = flow_grpc_health_free(self->health);
 }
 
@@ -219,11 +246,19 @@ static void http_down(Flowd *self)
     self->http = flow_http_server_close(self->http);
 }
 
+/* Who connects before the runs are under way again is served, but told that the server isn't ready. */
 static FlowStatus announce_up(Flowd *self, FlowError *reterr)
 {
-    (void)reterr;
-    flow_grpc_health_set(self->health, true);
-    return FLOW_OK;
+    char grpc[FLOW_LISTENER_TEXT], http[FLOW_LISTENER_TEXT];
+    const char *const listeners[] = {grpc, http};
+    snprintf(grpc, sizeof grpc, "grpc=%s", flow_grpc_server_address(self->grpc));
+    snprintf(http, sizeof http, "http=%s",
+             self->http != NULL ? flow_http_server_address(self->http) : "none");
+    flow_services_set_listeners(self->core.services, listeners, FLOW_COUNT(listeners));
+    FlowStatus status = flow_core_resume(&self->core, reterr);
+    if (status == FLOW_OK)
+        flow_grpc_health_set(self->health, true);
+    return status;
 }
 
 static void announce_down(Flowd *self)
@@ -233,8 +268,7 @@ static void announce_down(Flowd *self)
 
 /* ----------------------------------------------------------------------------------- all of them */
 
-/* In the order of their creation; each may use those above it. The store and the engine go between the data
- * directory and the methods, their services into services_up(). */
+/* In the order of their creation; each may use those above it. */
 static const struct {
     const char *name;
     FlowStatus (*up)(Flowd *self, FlowError *reterr);
@@ -242,6 +276,8 @@ static const struct {
     int exit_code; /* when `up` fails otherwise than by a wrong setting */
 } stages[] = {
     {"data directory", data_up, data_down, FLOW_EXIT_FAILED},
+    {"store", store_up, store_down, FLOW_EXIT_STORE},
+    {"engine", engine_up, engine_down, FLOW_EXIT_FAILED},
     {"methods", rpc_up, rpc_down, FLOW_EXIT_FAILED},
     {"services", services_up, services_down, FLOW_EXIT_FAILED},
     {"HTTP door", http_up, http_down, FLOW_EXIT_ADDRESS},
@@ -262,6 +298,7 @@ FlowStatus flowd_up(Flowd *self, const FlowSettings *settings, int *ret_exit, Fl
 {
     *self = (Flowd){.settings = settings, .data_lock = -1};
     pthread_mutex_init(&self->grpc_lock, NULL);
+    pthread_mutex_init(&self->core.drain_lock, NULL);
     snprintf(self->name, sizeof self->name, "%s", settings->name);
     if (*self->name == '\0' && gethostname(self->name, sizeof self->name - 1) != 0)
         snprintf(self->name, sizeof self->name, "flowd");
@@ -269,10 +306,11 @@ FlowStatus flowd_up(Flowd *self, const FlowSettings *settings, int *ret_exit, Fl
         FlowStatus status = stages[self->stages].up(self, reterr);
         if (status == FLOW_OK)
             continue;
+        bool in_use = (status == FLOW_ALREADY_EXISTS && strcmp(reterr->where, "data-dir") == 0) ||
+                      strcmp(reterr->reason, "STORE_IN_USE") == 0;
         *ret_exit = status == FLOW_INVALID_ARGUMENT ? FLOW_EXIT_SETTINGS
-                    : status == FLOW_ALREADY_EXISTS && strcmp(reterr->where, "data-dir") == 0
-                        ? FLOW_EXIT_DATA_IN_USE
-                        : stages[self->stages].exit_code;
+                    : in_use                        ? FLOW_EXIT_DATA_IN_USE
+                                                    : stages[self->stages].exit_code;
         flowd_down(self);
         return status;
     }
@@ -300,12 +338,15 @@ void flowd_drain(Flowd *self)
 {
     atomic_store(&self->draining, true);
     flow_grpc_health_set(self->health, false);
+    flow_services_set_stopping(self->core.services);
     flow_signals_pause(self->settings->drain_wait_ms);
+    flow_core_drain(&self->core, self->settings->drain_grace_ms * FLOW_NS_PER_MS);
     flow_grpc_server_drain(self->grpc);
 }
 
 void flowd_hurry(Flowd *self)
 {
+    flow_core_hurry(&self->core);
     pthread_mutex_lock(&self->grpc_lock);
     if (self->grpc != NULL)
         flow_grpc_server_hurry(self->grpc);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "flowd/core.h"
 #include "flowd/settings.h"
 #include "grpc/health.h"
 #include "grpc/server.h"
@@ -19,6 +20,7 @@ typedef struct Flowd {
     const FlowSettings *settings;
     char name[256];
     int data_lock; /* fd of DATA_DIR/flowd.lock */
+    FlowCore core;
     FlowRpcServer *rpc;
     FlowGrpcHealth *health;
     pthread_mutex_t grpc_lock; /* for changes of `grpc` */
