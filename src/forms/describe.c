@@ -287,7 +287,7 @@ typedef enum OptionKind {
     OPTION_STRIP,
     OPTION_CHOICES,
     OPTION_CHOICES_BY,
-    OPTION_CHOICES_FROM,
+    OPTION_PARENTS,
     OPTION_FORMATS,
     OPTION_MESSAGES,
     OPTION_ATTRIBUTES
@@ -354,7 +354,8 @@ static const struct Option {
     {"choices", OPTION_CHOICES, 0, 0, NULL, 0},
     {"widget_choices", OPTION_CHOICES, 0, 0, NULL, 0},
     {"choices_by", OPTION_CHOICES_BY, 0, 0, NULL, 0},
-    {"choices_from", OPTION_CHOICES_FROM, 0, 0, NULL, 0},
+    {"parents", OPTION_PARENTS, 0, 0, NULL, 0},
+    {"dynamic_choices", OPTION_FLAG, 0, FLOW_FIELD_LOAD_CHOICES, NULL, 0},
     {"input_formats", OPTION_FORMATS, 0, 0, NULL, 0},
     {"error_messages", OPTION_MESSAGES, 0, 0, NULL, 0},
     {"attrs", OPTION_ATTRIBUTES, 0, 0, NULL, 0},
@@ -433,7 +434,7 @@ static FlowStatus read_option(Reader *self, const struct Option *option, FlowVal
         return status;
     case OPTION_CHOICES_BY:
         return read_choices_by(self, value, field);
-    case OPTION_CHOICES_FROM:
+    case OPTION_PARENTS:
         return read_parents(self, value, field);
     case OPTION_FORMATS:
         return read_texts(self, value, &field->input_formats);

@@ -136,6 +136,8 @@ static FlowStatus check_flags(const FlowField *field, FlowError *reterr)
         {FLOW_FIELD_UNICODE, "allow_unicode", TYPE(SLUG)},
         {FLOW_FIELD_UNPACK_IPV4, "unpack_ipv4", TYPE(IP)},
         {FLOW_FIELD_SHOW_PASSWORD, "render_value", TYPE(TEXT)},
+        {FLOW_FIELD_LOAD_CHOICES, "dynamic_choices",
+         TYPE(CHOICE) | TYPE(TYPED_CHOICE) | TYPE(MULTIPLE_CHOICE) | TYPE(TYPED_MULTIPLE_CHOICE)},
 #undef TYPE
     };
     unsigned flags = field->spec->flags;
@@ -265,11 +267,13 @@ static FlowStatus find_parents(FlowFormSchema *schema, FlowField *field, FlowErr
             return no_such_field(schema, spec->name, spec->parents[i], reterr);
         field->parents[field->parent_count++] = (size_t)parent;
     }
-    if (spec->choices_of != NULL && field->parent_count != 1)
-        return refuse(reterr, field, "choices by the value of a parent need exactly one parent");
+    if (spec->choices_of != NULL && (field->parent_count != 1 || (spec->flags & FLOW_FIELD_LOAD_CHOICES)))
+        return refuse(reterr, field,
+                      "choices by the value of a parent need exactly one parent, and are not loaded");
     schema->has_choices_of |= spec->choices_of != NULL;
-    field->loads_choices = (field->ops->options & FLOW_OPTION_CHOICES) && field->parent_count > 0 &&
-                           spec->choices_of == NULL && schema->spec.load_choices != NULL;
+    field->loads_choices = (spec->flags & FLOW_FIELD_LOAD_CHOICES) != 0;
+    if (field->loads_choices && schema->spec.load_choices == NULL)
+        return refuse(reterr, field, "the form has no load_choices, which this field needs");
     return FLOW_OK;
 }
 
@@ -366,7 +370,7 @@ static FlowStatus check_initial(const FlowFormSchema *schema, const FlowField *f
 {
     bool text = flow_value_kind(field->initial) == FLOW_VALUE_STRING;
     if (!field->has_initial || flow_value__is_empty(field->initial) || field->parent_count > 0 ||
-        (field->spec->flags & (FLOW_FIELD_EXPRESSION | FLOW_FIELD_NESTED)) ||
+        field->loads_choices || (field->spec->flags & (FLOW_FIELD_EXPRESSION | FLOW_FIELD_NESTED)) ||
         (text &&
          flow_template_is_template(flow_value_text(&field->initial), flow_value_length(&field->initial))))
         return FLOW_OK;

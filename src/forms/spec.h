@@ -89,11 +89,13 @@ typedef enum FlowFieldFlags {
      * takes the expression's value with its type. */
     FLOW_FIELD_NO_NATIVE = 1 << 8,
 
-    FLOW_FIELD_EMPTY_OK = 1 << 9,      /* JSON: [] and {} count as values (a loop over nothing) */
-    FLOW_FIELD_JSON_LINES = 1 << 10,   /* JSON: text may also be one JSON value per line */
-    FLOW_FIELD_UNICODE = 1 << 11,      /* SLUG: letters of all scripts */
-    FLOW_FIELD_UNPACK_IPV4 = 1 << 12,  /* IP: ::ffff:10.0.0.1 becomes 10.0.0.1 */
-    FLOW_FIELD_SHOW_PASSWORD = 1 << 13 /* TEXT with FLOW_WIDGET_PASSWORD: the form shows what was entered */
+    FLOW_FIELD_EMPTY_OK = 1 << 9,       /* JSON: [] and {} count as values (a loop over nothing) */
+    FLOW_FIELD_JSON_LINES = 1 << 10,    /* JSON: text may also be one JSON value per line */
+    FLOW_FIELD_UNICODE = 1 << 11,       /* SLUG: letters of all scripts */
+    FLOW_FIELD_UNPACK_IPV4 = 1 << 12,   /* IP: ::ffff:10.0.0.1 becomes 10.0.0.1 */
+    FLOW_FIELD_SHOW_PASSWORD = 1 << 13, /* TEXT with FLOW_WIDGET_PASSWORD: the form shows what was entered */
+    /* Choice types: the form's load_choices is asked for the choices as soon as every parent has a value. */
+    FLOW_FIELD_LOAD_CHOICES = 1 << 14
 } FlowFieldFlags;
 
 /* A constant that can stand in a static table. */
@@ -225,9 +227,9 @@ typedef struct FlowFieldSpec {
 
     const FlowChoice *choices; /* the choice types; also the options of a select on a TEXT field */
     FlowCoerce coerce;         /* TYPED_ choices */
-    /* Cascades: the choices depend on these fields. With one parent and a static map, `choices` holds what is
-     * offered always (an empty option), `choices_of` what its value adds. Otherwise the form's load_choices
-     * is asked as soon as every parent has a value. */
+    /* Cascades: a change of one of these clears this field. What its choices then are: with one parent, what
+     * choices_of has for the parent's value; with FLOW_FIELD_LOAD_CHOICES, what load_choices finds; in both cases
+     * behind `choices`, which are always on offer (an empty option). */
     const char *parents[FLOW_FIELD_PARENTS_MAX];
     const FlowChoicesOf *choices_of;
 
@@ -266,7 +268,7 @@ typedef struct FlowFormSpec {
     size_t field_count;
     const FlowFormRule *rules;
     size_t rule_count;
-    FlowChoicesLoad load_choices; /* for fields with parents and no choices_of */
+    FlowChoicesLoad load_choices; /* for fields with FLOW_FIELD_LOAD_CHOICES */
     void *data;                   /* for load_choices */
 } FlowFormSpec;
 

@@ -8,11 +8,14 @@
 
 /* The three below each other, and one that wants two parents. */
 static const char chain[] =
-    "{\"fields\": [{\"name\": \"city\", \"type\": \"ChoiceField\", \"choices_from\": [\"state\"], "
+    "{\"fields\": [{\"name\": \"city\", \"type\": \"ChoiceField\", \"parents\": [\"state\"], "
+    "\"dynamic_choices\": true, "
     "\"required\": false},"
-    "{\"name\": \"state\", \"type\": \"ChoiceField\", \"choices_from\": [\"country\"], \"required\": false},"
+    "{\"name\": \"state\", \"type\": \"ChoiceField\", \"parents\": [\"country\"], \"dynamic_choices\": true, "
+    "\"required\": false},"
     "{\"name\": \"country\", \"type\": \"ChoiceField\", \"choices\": [\"us\", \"ca\"]},"
-    "{\"name\": \"both\", \"type\": \"ChoiceField\", \"choices_from\": [\"country\", \"note\"], "
+    "{\"name\": \"both\", \"type\": \"ChoiceField\", \"parents\": [\"country\", \"note\"], "
+    "\"dynamic_choices\": true, "
     "\"required\": false},"
     "{\"name\": \"note\", \"type\": \"CharField\", \"required\": false}]}";
 
@@ -283,6 +286,24 @@ static void now_means_now(void **state)
     flow_form_schema_unref(schema);
 }
 
+static void choices_without_parents_are_asked_for_at_once(void **state)
+{
+    (void)state;
+    Loader loader = {.how = AT_ONCE};
+    FlowFormSchema *schema = NULL;
+    FlowFormView view = {0};
+    FlowFormInput input = {.mode = FLOW_FORM_UNBOUND};
+    FlowValue description = json("{\"fields\": [{\"name\": \"workflow\", \"type\": \"ChoiceField\", \"choices\": [[\"\", "
+                                 "\"---\"]], \"dynamic_choices\": true}]}");
+    assert_int_equal(flow_form_schema_read(description, load_choices, &loader, &schema, NULL), FLOW_OK);
+    assert_int_equal(flow_form_view_now(schema, &input, NULL, flow_value_null(), &view, NULL), FLOW_OK);
+    assert_string_equal(loader.asked, "workflow");
+    assert_string_equal(first_option(&view, 0), "");
+    flow_form_view_done(&view);
+    flow_value_unref(description);
+    flow_form_schema_unref(schema);
+}
+
 static void a_load_does_not_judge_loaded_choices(void **state)
 {
     (void)state;
@@ -310,6 +331,7 @@ int main(void)
         cmocka_unit_test(failures_are_shown_at_the_field),
         cmocka_unit_test(cancelled_once_and_for_all),
         cmocka_unit_test(now_means_now),
+        cmocka_unit_test(choices_without_parents_are_asked_for_at_once),
         cmocka_unit_test(a_load_does_not_judge_loaded_choices),
     };
     return cmocka_run_group_tests_name("job", tests, NULL, NULL);
