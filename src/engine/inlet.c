@@ -46,7 +46,8 @@ static void on_taken(FlowStoreOp *op)
     if (op->error.status == FLOW_OK) {
         adapt(inlet, done->count == done->max);
         inlet->filled_ns = runner->now_ns;
-        memmove(inlet->window, inlet->window + inlet->first, inlet->count * sizeof *inlet->window);
+        if (inlet->count > 0)
+            memmove(inlet->window, inlet->window + inlet->first, inlet->count * sizeof *inlet->window);
         inlet->window = flow_realloc(inlet->window, (inlet->count + done->count + 1) * sizeof *inlet->window);
         memcpy(inlet->window + inlet->count, inlet->taken, done->count * sizeof *inlet->window);
         inlet->first = 0;
