@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "template/values.h"
 
 static const int8_t effect_of[] = {
@@ -283,6 +284,41 @@ static void drop_keys(FlowCompiler *c)
         flow_value_unref(keys[i].json);
 }
 
+static void find_special_names(FlowCompiler *c)
+{
+    static const char *const words[SPECIAL_NAMES] = {"loop", "caller", "kwargs", "varargs", "self", "super"};
+    for (size_t i = 0; i < c->parsed->atom_count; i++) {
+        for (int k = 0; k < SPECIAL_NAMES; k++) {
+            if (strcmp(c->parsed->atoms[i]->text, words[k]) == 0)
+                c->names[k] = c->parsed->atoms[i];
+        }
+    }
+}
+
+/* Paths hold the place in the source until here. They are mostly in order, so one walk finds most lines. */
+static void locate_paths(FlowCompiler *c)
+{
+    FlowTemplatePath *paths = c->paths.items;
+    const char *source = c->tmpl->source;
+    size_t at = 0, begin = 0;
+    unsigned line = 1;
+    for (size_t i = 0; i < c->paths.count; i++) {
+        size_t wanted = paths[i].line;
+        if (wanted < at) {
+            at = begin = 0;
+            line = 1;
+        }
+        for (; at < wanted; at++) {
+            if (source[at] == '\n') {
+                line++;
+                begin = at + 1;
+            }
+        }
+        paths[i].line = line;
+        paths[i].column = (unsigned)flow_utf8_count(source + begin, wanted - begin) + 1;
+    }
+}
+
 bool flow_compile(FlowTemplate *tmpl, FlowTemplateError *error, size_t *ret_at)
 {
     FlowArena scratch;
@@ -300,9 +336,13 @@ bool flow_compile(FlowTemplate *tmpl, FlowTemplateError *error, size_t *ret_at)
     if (c.key_of == NULL || c.global_of == NULL)
         no_memory(&c);
     else
-        flow_compile__root(&c);
+        find_special_names(&c);
     if (!c.failed)
+        flow_compile__root(&c);
+    if (!c.failed) {
+        locate_paths(&c);
         finish(&c);
+    }
     if (c.failed)
         drop_keys(&c);
     if (c.folder != NULL)

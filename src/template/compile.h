@@ -24,6 +24,17 @@ typedef struct FlowBuilder {
     FlowFunction function;
 } FlowBuilder;
 
+/* Names that mean something by themselves; NULL in a compiler whose template doesn't mention them. */
+typedef enum FlowSpecialName {
+    NAME_LOOP,
+    NAME_CALLER,
+    NAME_KWARGS,
+    NAME_VARARGS,
+    NAME_SELF,
+    NAME_SUPER,
+    SPECIAL_NAMES
+} FlowSpecialName;
+
 typedef struct FlowCompiler {
     FlowTemplate *tmpl;
     FlowArena *scratch;
@@ -35,6 +46,7 @@ typedef struct FlowCompiler {
     FlowTemplateError *error;
     size_t error_at;
     FlowVec constants, keys, chains, sites, globals, functions, paths, blocks;
+    const FlowAtom *names[SPECIAL_NAMES];
     uint32_t *key_of, *global_of; /* by atom id, + 1 */
     FlowMap known_paths;
     FlowVm *folder; /* computes constant expressions; made when first needed */

@@ -134,15 +134,11 @@ static bool is_param(const FlowAstParams *params, const char *name, bool *ret_ha
     return false;
 }
 
-static void special_param(FlowCompiler *c, FlowScope *scope, const char *name, const FlowAtom **ret)
+/* A parameter that is there because the body mentions it. */
+static const FlowAtom *special_param(FlowCompiler *c, FlowScope *scope, FlowSpecialName which)
 {
-    for (size_t i = 0; i < c->parsed->atom_count; i++) {
-        if (strcmp(c->parsed->atoms[i]->text, name) == 0) {
-            *ret = c->parsed->atoms[i];
-            need(c, flow_scope__parameter(c->scratch, scope, *ret));
-            return;
-        }
-    }
+    need(c, flow_scope__parameter(c->scratch, scope, c->names[which]));
+    return c->names[which];
 }
 
 static uint32_t slot_of(FlowScope *scope, const FlowAtom *name)
@@ -197,11 +193,11 @@ static uint32_t macro_function(FlowCompiler *c, const FlowAst *node, FlowFunctio
                            "When defining macros or call blocks the special \"caller\" argument must be omitted or be "
                            "given a default.");
     if ((special & FLOW_NAMES_CALLER) && !builder.function.explicit_caller)
-        special_param(c, scope, "caller", &caller);
+        caller = special_param(c, scope, NAME_CALLER);
     if ((special & FLOW_NAMES_KWARGS) && !is_param(params, "kwargs", &has_default))
-        special_param(c, scope, "kwargs", &kwargs);
+        kwargs = special_param(c, scope, NAME_KWARGS);
     if ((special & FLOW_NAMES_VARARGS) && !is_param(params, "varargs", &has_default))
-        special_param(c, scope, "varargs", &varargs);
+        varargs = special_param(c, scope, NAME_VARARGS);
     enter_scope(c, scope);
     c->scope = scope;
     c->soft = false;
@@ -307,15 +303,6 @@ static FlowWalk is_scoped_block(const FlowAst *node, void *context)
     return node->kind == AST_BLOCK && node->flag ? WALK_STOP : WALK_ON;
 }
 
-static const FlowAtom *loop_name(FlowCompiler *c)
-{
-    for (size_t i = 0; i < c->parsed->atom_count; i++) {
-        if (strcmp(c->parsed->atoms[i]->text, "loop") == 0)
-            return c->parsed->atoms[i];
-    }
-    return NULL;
-}
-
 typedef struct Loop {
     const FlowAst *node;
     bool extended; /* the body asks for `loop` */
@@ -355,6 +342,12 @@ static void loop_over(FlowCompiler *c, Loop *loop)
     const FlowAst *node = loop->node;
     FlowScope *outer = c->scope;
     bool select_in_place = node->test != NULL && !loop->extended;
+    /* Whether there was a turn: the loop itself can't tell, it also counts the items that fail the test. */
+    uint32_t turns = loop->slot;
+    if (select_in_place && node->otherwise.first != NULL) {
+        turns = flow_compile__new_slot(c, node->at);
+        flow_compile__emit(c, I_SET_MISSING, 0, turns, 0, node->at);
+    }
     if (node->test != NULL && loop->extended)
         select_first(c, loop);
     flow_compile__emit(c, I_LOOP_BEGIN, loop->extended, loop->slot, 0, node->iter->at);
@@ -374,24 +367,18 @@ static void loop_over(FlowCompiler *c, Loop *loop)
         flow_compile__adjust(c, 1);
     }
     bool soft = c->soft;
-    size_t turns = SIZE_MAX;
     enter_scope(c, loop->body);
     assign(c, loop->body, node->target);
-    if (node->otherwise.first != NULL && select_in_place) {
-        /* Whether there was a turn: the loop itself can't tell, it also counts those that failed the test. */
-        turns = flow_compile__new_slot(c, node->at);
+    if (turns != loop->slot)
         flow_compile__emit(c, I_LIST_NEW, 0, turns, 0, node->at);
-    }
     c->scope = loop->body;
     c->soft = false;
     flow_compile__statements(c, node->body.first);
     c->scope = outer;
     flow_compile__emit(c, I_JUMP, 0, 0, next, node->at);
     flow_compile__land(c, next);
-    flow_compile__adjust(c, -1);
     if (node->otherwise.first != NULL && !c->failed) {
-        size_t over = turns == SIZE_MAX ? flow_compile__emit(c, I_LOOP_END, 0, loop->slot, 0, node->at)
-                                        : flow_compile__emit(c, I_LOOP_END, 0, turns, 0, node->at);
+        size_t over = flow_compile__emit(c, I_LOOP_END, 0, turns, 0, node->at);
         body_in(c, loop->otherwise, node->otherwise.first);
         flow_compile__land(c, over);
     }
@@ -434,7 +421,7 @@ static void give_state(FlowCompiler *c, Loop *loop)
 
 static void for_loop(FlowCompiler *c, const FlowAst *node)
 {
-    Loop loop = {.node = node, .name = loop_name(c)};
+    Loop loop = {.node = node, .name = c->names[NAME_LOOP]};
     loop.extended = node->flag || (loop.name != NULL && flow_ast__undeclared(node->body.first, FLOW_NAMES_LOOP) != 0) ||
                     !flow_ast__walk(node->body.first, is_scoped_block, NULL);
     size_t at = 0;
@@ -536,29 +523,20 @@ static void autoescape(FlowCompiler *c, const FlowAst *node)
     c->scope = outer;
 }
 
-static const FlowAtom *find_atom(FlowCompiler *c, const char *name)
-{
-    for (size_t i = 0; i < c->parsed->atom_count; i++) {
-        if (strcmp(c->parsed->atoms[i]->text, name) == 0)
-            return c->parsed->atoms[i];
-    }
-    return NULL;
-}
-
 /* `self` and `super`, where the statements use them. */
 static void special_names(FlowCompiler *c, FlowScope *scope, const FlowAst *first, bool in_block)
 {
     unsigned names = flow_ast__undeclared(first, FLOW_NAMES_SELF | FLOW_NAMES_SUPER);
     if (names & FLOW_NAMES_SELF)
-        need(c, flow_scope__parameter(c->scratch, scope, find_atom(c, "self")));
+        need(c, flow_scope__parameter(c->scratch, scope, c->names[NAME_SELF]));
     if (in_block && (names & FLOW_NAMES_SUPER))
-        need(c, flow_scope__parameter(c->scratch, scope, find_atom(c, "super")));
+        need(c, flow_scope__parameter(c->scratch, scope, c->names[NAME_SUPER]));
 }
 
 static void set_special_names(FlowCompiler *c, FlowScope *scope, const FlowAst *first)
 {
     static const char hint[] = "there is no parent block: super needs a template to inherit from";
-    const FlowAtom *self = find_atom(c, "self"), *super = find_atom(c, "super");
+    const FlowAtom *self = c->names[NAME_SELF], *super = c->names[NAME_SUPER];
     unsigned names = flow_ast__undeclared(first, FLOW_NAMES_SELF | FLOW_NAMES_SUPER);
     if (c->failed)
         return;
@@ -759,7 +737,7 @@ void flow_compile__root(FlowCompiler *c)
         flow_compile__statements(c, first);
     }
     /* {{ self.name() }} may ask for any block; inside the template each is written where it stands. */
-    bool uses_self = find_atom(c, "self") != NULL;
+    bool uses_self = c->names[NAME_SELF] != NULL;
     for (size_t i = 0; uses_self && i < blocks.count && !c->failed; i++) {
         FlowBuilder builder;
         flow_compile__begin_function(c, &builder, FUNCTION_BLOCK);

@@ -65,7 +65,8 @@ bool flow_tuple__of(FlowVm *vm, FlowVal *ret, size_t count, const FlowVal *items
     FlowList *list = flow_list__new(vm, count);
     if (list == NULL)
         return false;
-    memcpy(list->items, items, count * sizeof *items);
+    if (count != 0)
+        memcpy(list->items, items, count * sizeof *items);
     list->count = count;
     *ret = val_tuple(list);
     return true;

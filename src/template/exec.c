@@ -146,7 +146,8 @@ static bool make_list(FlowVm *vm, const FlowVal *items, size_t count, FlowVal *r
     FlowList *list = flow_list__new(vm, count);
     if (list == NULL)
         return false;
-    memcpy(list->items, items, count * sizeof *items);
+    if (count != 0)
+        memcpy(list->items, items, count * sizeof *items);
     list->count = count;
     *ret = val_list(list);
     return true;
@@ -407,12 +408,12 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
             if (site->plain) {
                 sp -= site->positional;
                 memset(sp + site->positional, 0, site->fill * sizeof *sp);
-                CHECK(site->native->call(vm, sp, sp));
+                CHECK(site->native->call(vm, sp, &value));
             } else {
                 sp -= site->positional + site->named + site->spread + site->named_spread;
-                CHECK(flow_call__native(vm, site, op->op == I_FILTER, sp, sp));
+                CHECK(flow_call__native(vm, site, op->op == I_FILTER, sp, &value));
             }
-            sp++;
+            *sp++ = value;
             break;
         }
         case I_CALL:
