@@ -67,6 +67,8 @@ static inline bool flow_span_fixed(FlowSpan *span, size_t size, uint64_t *ret)
 static inline bool flow_span_item(FlowSpan *span, FlowWireItem *item)
 {
     uint64_t tag, len;
+    item->integer = 0;
+    item->bytes = (FlowSpan){span->next, span->next};
     if (!flow_span_varint(span, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
         return false;
     item->number = (uint32_t)(tag >> 3);
@@ -81,7 +83,6 @@ static inline bool flow_span_item(FlowSpan *span, FlowWireItem *item)
     case FLOW_WT_LENGTH:
         if (!flow_span_varint(span, &len) || len > flow_span_len(*span))
             return false;
-        item->integer = 0;
         item->bytes = (FlowSpan){span->next, span->next + len};
         span->next += len;
         return true;
