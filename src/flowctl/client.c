@@ -180,8 +180,8 @@ FlowStatus flow_client_call(FlowClient *client, const char *method, const FlowBu
     grpc_metadata_array_init(&call.trailing);
     call.text = grpc_empty_slice();
     grpc_slice path_slice = grpc_slice_from_copied_string(path);
-    call.call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue, path_slice,
-                                         NULL, deadline(client), NULL);
+    call.call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, client->queue,
+                                         path_slice, NULL, deadline(client), NULL);
     grpc_slice_unref(path_slice);
     grpc_slice slice =
         grpc_slice_from_copied_buffer(request->data != NULL ? request->data : "", request->len);

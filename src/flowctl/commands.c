@@ -181,7 +181,7 @@ const FlowCommand flow_commands[] = {
      {NULL},
      0,
      "nodeTypes",
-     {"type", "kind", "pool", "summary"},
+     {"type", "kind", "pool", "description"},
      NULL,
      "list node types"},
     {"node-type",

@@ -11,29 +11,13 @@
 
 /* ---- answers ---- */
 
-/* With every problem as a violation, and what state is in the way or missing. */
-static void fail(FlowRpcCall *call, const FlowError *error, const FlowProblems *problems)
-{
-    FlowRpcDetails details;
-    flow_rpc_details_init(&details, error);
-    for (size_t i = 0; problems != NULL && i < problems->count; i++) {
-        const FlowProblem *p = &problems->items[i];
-        char field[256];
-        snprintf(field, sizeof field, "workflow%s%s", p->field[0] != '\0' ? "." : "", p->field);
-        if (p->severity == FLOW_SEVERITY_ERROR)
-            flow_rpc_details_field(&details, field, p->message);
-    }
-    flow_rpc_fail_with(call, &details);
-    flow_rpc_details_done(&details);
-}
-
 /* Ends a call with a response whose only field is the run. */
 static void reply_run(FlowRpcCall *call, const FlowEngineReply *reply, ProtobufCMessage *response,
                       Flowengine__V1__Run **field)
 {
     FlowPb pb = {.arena = flow_rpc_arena(call)};
     if (reply->error.status != FLOW_OK) {
-        fail(call, &reply->error, reply->problems);
+        flow_service_fail_problems(call, &reply->error, reply->problems);
         return;
     }
     *field = flow_pb_run(&pb, reply->run);
@@ -149,7 +133,7 @@ static void deleted(void *context, const FlowEngineReply *reply)
 {
     Flowengine__V1__DeleteRunResponse response = FLOWENGINE__V1__DELETE_RUN_RESPONSE__INIT;
     if (reply->error.status != FLOW_OK)
-        fail(context, &reply->error, NULL);
+        flow_rpc_fail(context, &reply->error);
     else
         flow_rpc_reply(context, &response.base);
 }

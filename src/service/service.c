@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "engine/problem.h"
 
 enum { DEFINITION_THREADS = 2, DEFINITIONS_WAITING = 1024 };
 
@@ -114,6 +115,24 @@ void flow_service_fail_resource(FlowRpcCall *call, const FlowError *error, const
     if (error->status == FLOW_NOT_FOUND || error->status == FLOW_ALREADY_EXISTS ||
         error->status == FLOW_ABORTED)
         flow_rpc_details_resource(&details, type, name, error->message);
+    flow_rpc_fail_with(call, &details);
+    flow_rpc_details_done(&details);
+}
+
+void flow_service_fail_problems(FlowRpcCall *call, const FlowError *error, const FlowProblems *problems)
+{
+    FlowRpcDetails details;
+    FlowError whole = *error;
+    if (problems != NULL && problems->count > 0)
+        whole.where[0] = '\0'; /* each problem names its own place */
+    flow_rpc_details_init(&details, &whole);
+    for (size_t i = 0; problems != NULL && i < problems->count; i++) {
+        const FlowProblem *p = &problems->items[i];
+        char field[256];
+        snprintf(field, sizeof field, "workflow%s%s", p->field[0] != '\0' ? "." : "", p->field);
+        if (p->severity == FLOW_SEVERITY_ERROR)
+            flow_rpc_details_field(&details, field, p->message);
+    }
     flow_rpc_fail_with(call, &details);
     flow_rpc_details_done(&details);
 }

@@ -39,6 +39,8 @@ void flow_service_no_room(FlowRpcCall *call);
 /* Fails the call with details that name what was not found, or what state is in the way. */
 void flow_service_fail_resource(FlowRpcCall *call, const FlowError *error, const char *type,
                                 const char *name);
+/* Fails the call with a field violation for each error among `problems` (may be NULL). */
+void flow_service_fail_problems(FlowRpcCall *call, const FlowError *error, const FlowProblems *problems);
 
 /* Checks page_size (0: 50; beyond 1000: 1000; negative: refused, the call is failed and 0 answered). */
 size_t flow_service_page_size(FlowRpcCall *call, int32_t page_size);

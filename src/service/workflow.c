@@ -83,18 +83,8 @@ static void fail(Job *job, const FlowError *error)
 static void fail_with_problems(Job *job)
 {
     FlowError error;
-    FlowRpcDetails details;
     flow_problems_to_error(&job->problems, &error);
-    flow_rpc_details_init(&details, &error);
-    for (size_t i = 0; i < job->problems.count; i++) {
-        const FlowProblem *p = &job->problems.items[i];
-        char field[256];
-        snprintf(field, sizeof field, "workflow%s%s", p->field[0] != '\0' ? "." : "", p->field);
-        if (p->severity == FLOW_SEVERITY_ERROR)
-            flow_rpc_details_field(&details, field, p->message);
-    }
-    flow_rpc_fail_with(job->call, &details);
-    flow_rpc_details_done(&details);
+    flow_service_fail_problems(job->call, &error, &job->problems);
     free_job(job);
 }
 
