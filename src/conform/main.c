@@ -15,6 +15,9 @@ static const struct {
     FlowValue (*answer)(FlowValue request);
 } kinds[] = {
     {"template", flow_conform_template},
+    {"field", flow_conform_field},
+    {"form", flow_conform_form},
+    {"two_phase", flow_conform_two_phase},
 };
 
 static FlowValue answer(FlowValue request)

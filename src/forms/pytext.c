@@ -7,23 +7,18 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
+#include "template/unicode.h"
 #include "value/json.h"
 #include "value/number.h"
 
-/* The zero of each script's decimal digits; nine more follow it. Sorted. */
-static const uint32_t zeros[] = {
-    0x660,   0x6f0,   0x7c0,   0x966,   0x9e6,   0xa66,   0xae6,   0xb66,   0xbe6,   0xc66,   0xce6,
-    0xd66,   0xde6,   0xe50,   0xed0,   0xf20,   0x1040,  0x1090,  0x17e0,  0x1810,  0x1946,  0x19d0,
-    0x1a80,  0x1a90,  0x1b50,  0x1bb0,  0x1c40,  0x1c50,  0xa620,  0xa8d0,  0xa900,  0xa9d0,  0xa9f0,
-    0xaa50,  0xabf0,  0xff10,  0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450,
-    0x114d0, 0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x16a60, 0x16ac0,
-    0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950, 0x1fbf0};
-
-bool flow_py__is_space(uint32_t c)
+bool flow_py__is_space(uint32_t code_point)
 {
-    return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-           c == 0x3000;
+    return flow_unicode__is(code_point, UNI_SPACE);
+}
+
+bool flow_py__is_printable(uint32_t code_point)
+{
+    return flow_unicode__is(code_point, UNI_PRINTABLE);
 }
 
 static void strip(const char **text, size_t *len, bool (*is_space)(uint32_t))
@@ -59,22 +54,6 @@ void flow_py__strip_number(const char **text, size_t *len)
     strip(text, len, is_number_space);
 }
 
-/* 0 to 9, or -1. */
-static int digit_of(uint32_t code_point)
-{
-    size_t low = 0, high = FLOW_COUNT(zeros);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (code_point < zeros[middle])
-            high = middle;
-        else if (code_point > zeros[middle] + 9)
-            low = middle + 1;
-        else
-            return (int)(code_point - zeros[middle]);
-    }
-    return -1;
-}
-
 const char *flow_py__ascii_digits(const char *text, size_t *len, char **ret_buf)
 {
     size_t i = 0;
@@ -89,9 +68,9 @@ const char *flow_py__ascii_digits(const char *text, size_t *len, char **ret_buf)
     size_t to = 0;
     for (i = 0; i < *len;) {
         size_t size;
-        int digit = digit_of(flow_utf8_decode(text + i, *len - i, &size));
-        if (digit >= 0) {
-            buf[to++] = (char)('0' + digit);
+        uint32_t c = flow_utf8_decode(text + i, *len - i, &size);
+        if (flow_unicode__is(c, UNI_DECIMAL)) {
+            buf[to++] = (char)('0' + flow_unicode__decimal(c));
         } else {
             memcpy(buf + to, text + i, size);
             to += size;
@@ -106,20 +85,6 @@ const char *flow_py__ascii_digits(const char *text, size_t *len, char **ret_buf)
 size_t flow_py__len(FlowValue string)
 {
     return flow_utf8_count(flow_value_text(&string), flow_value_length(&string));
-}
-
-/* What repr() shows as \xNN and the like: control and format characters, separators, private use, and what is no
- * character. Unassigned code points outside these ranges are shown as they are. */
-bool flow_py__is_printable(uint32_t c)
-{
-    if (c < 0x7f)
-        return c >= 0x20;
-    if (flow_py__is_space(c) || c <= 0x9f || c == 0xad)
-        return false;
-    return !((c >= 0x600 && c <= 0x605) || c == 0x61c || c == 0x6dd || c == 0x70f || c == 0x180e ||
-             (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-             (c >= 0xe000 && c <= 0xf8ff) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) ||
-             (c & 0xfffe) == 0xfffe || c >= 0xe0000);
 }
 
 static void print_repr(FlowBuf *to, const char *text, size_t len)

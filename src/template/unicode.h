@@ -1,6 +1,7 @@
 /*
  * unicode.h - what Python's str knows about characters (Unicode 14): classes and full case mapping. The
- * tables are made by tools/tables/unicode_table.py. Private to the room.
+ * tables are made by tools/tables/unicode_table.py. Private to this room and to forms, which cleans text as
+ * Python does.
  */
 #ifndef FLOW_TEMPLATE_UNICODE_H
 #define FLOW_TEMPLATE_UNICODE_H
