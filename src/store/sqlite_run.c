@@ -267,7 +267,7 @@ Result flow_sqlite__run_list(SqliteStore *self, FlowStoreRunList *op)
     return ok && code >= 0 ? DONE : FAULT;
 }
 
-Result flow_sqlite__run_delete(SqliteStore *self, FlowStoreRunDelete *op)
+static Result delete(SqliteStore *self, FlowStoreRunDelete *op)
 {
     FlowRunRecord run;
     int64_t number;
@@ -297,4 +297,11 @@ Result flow_sqlite__run_delete(SqliteStore *self, FlowStoreRunDelete *op)
         return FAULT;
     sqlite3_reset(s);
     return code == SQLITE_ROW || flow_sqlite__workflow_erase(self, run.workflow_id) ? DONE : FAULT;
+}
+
+Result flow_sqlite__run_delete(SqliteStore *self, FlowStoreRunDelete *op)
+{
+    Result result = delete(self, op);
+    flow_store_op_done(&op->op); /* what was read of the run is nobody's result */
+    return result;
 }

@@ -115,6 +115,8 @@ bool flow_store__answer(FlowStore *store, FlowStoreOp *op, FlowTask **ret_task)
     int phase = FLOW_STORE_OP_OPEN;
     op->ready = true;
     *ret_task = NULL;
+    if (op->error.status != FLOW_OK)
+        flow_store_op_done(op);
     if (op->loop == NULL) {
         pthread_mutex_lock(&store->wait_lock);
         atomic_store_explicit(&op->phase, FLOW_STORE_OP_ANSWERED, memory_order_relaxed);

@@ -6,8 +6,9 @@
  * the answer is wanted, and done(). The function that submits it returns at once, from any thread. From then
  * until done() the struct and everything that it points to belong to the store and must stay valid. done() is
  * called exactly once, on op.loop, never from within the submit; op.error.status is FLOW_OK, or error says why
- * not. Results whose memory isn't the caller's are freed by flow_store_op_done(). An operation with op.loop and op.done NULL is
- * waited for with flow_store_wait().
+ * not. Results whose memory isn't the caller's are freed by flow_store_op_done(); an operation that failed has
+ * none, and its result fields mean nothing. An operation with op.loop and op.done NULL is waited for with
+ * flow_store_wait().
  *
  * Atomicity. Each operation happens wholly or not at all; one that is refused has changed nothing.
  *

@@ -363,6 +363,8 @@ static void roll_back(SqliteStore *self)
     self->letters_dirty = false;
     self->batch_bytes = 0;
 
+    if (is_storage) /* before anybody is told, who might move a test's clock */
+        flow_timer_start(&self->retry, self->base.options.retry_ns);
     /* In the order in which they would be executed: what was, what stands behind in the loops, what has come. */
     FlowStoreOp *culprit = self->executing;
     self->executing = NULL;
@@ -400,10 +402,8 @@ static void roll_back(SqliteStore *self)
         flow_list_remove(&op->link);
         fail(self, op, &fault);
     }
-    if (is_storage) {
+    if (is_storage)
         set_state(self, FLOW_STORE_AWAY, &fault);
-        flow_timer_start(&self->retry, self->base.options.retry_ns);
-    }
 }
 
 /* ---- the cycle ------------------------------------------------------------------------------------------ */
