@@ -17,12 +17,14 @@
 /* Texts are never NULL; "" where nothing was given. Times in ms, sizes in bytes. */
 typedef struct FlowSettings {
     char *config;
+    char *http_origins, *http_hosts;
     char *grpc_listen, *http_listen, *data_dir, *store, *name;
     char *tls_cert, *tls_key, *tls_client_ca;
     char *durability;   /* "power" or "process" */
     char *template_env; /* names, separated by commas */
     char *log_format, *log_level;
-    bool insecure_listen;
+    bool insecure_listen, access_log;
+    int64_t http_connections;
     int64_t shards, grpc_threads, grpc_streams, grpc_memory;
     int64_t max_request_bytes, max_response_bytes, max_calls, max_streams;
     int64_t drain_wait_ms, drain_grace_ms;

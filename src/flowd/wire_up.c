@@ -202,7 +202,8 @@ static void handle_http(FlowHttpRequest *request, void *data)
     const char *path = flow_http_path(request), *method = flow_http_method(request);
     bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     bool healthz = strcmp(path, "/healthz") == 0, readyz = strcmp(path, "/readyz") == 0;
-    FlowError error;
+    if (!flow_http_door_admit(self->http_door, request))
+        return;
     if ((healthz || readyz) && !reads) {
         flow_http_set_header(request, "Allow", "GET, HEAD");
         flow_http_reply(request, 405, "application/json", "{\"code\":12,\"message\":\"use GET\"}\n", 32);
@@ -211,12 +212,14 @@ static void handle_http(FlowHttpRequest *request, void *data)
     } else if (readyz) {
         reply_ready(request, self);
     } else {
-        flow_error_set(
-            &error, FLOW_NOT_FOUND, "ROUTE_NOT_FOUND", NULL,
-            "there is nothing here: this server has /healthz and /readyz, and speaks gRPC on its other "
-            "address");
-        flow_http_fail(request, &error);
+        flow_http_door_handle(self->http_door, request);
     }
+}
+
+static void http_opened(FlowHttpServer *server, void *data)
+{
+    Flowd *self = data;
+    flow_http_door_open(self->http_door, server);
 }
 
 static bool has_http(const FlowSettings *settings)
@@ -226,24 +229,52 @@ static bool has_http(const FlowSettings *settings)
 
 static FlowHttpOptions http_options(const FlowSettings *settings)
 {
-    return (FlowHttpOptions){.listen = settings->http_listen,
-                             .insecure_listen = settings->insecure_listen,
-                             .handle = handle_http,
-                             .body_bytes = (size_t)settings->max_request_bytes};
+    return (FlowHttpOptions){
+        .listen = settings->http_listen,
+        .tls = {given(settings->tls_cert), given(settings->tls_key), given(settings->tls_client_ca)},
+        .insecure_listen = settings->insecure_listen,
+        .handle = handle_http,
+        .opened = http_opened,
+        .body_bytes = (size_t)settings->max_request_bytes,
+        .connections = (unsigned)settings->http_connections,
+        .access_log = settings->access_log,
+    };
+}
+
+static void http_free(Flowd *self)
+{
+    pthread_mutex_lock(&self->grpc_lock);
+    self->http_door = flow_http_door_free(self->http_door);
+    pthread_mutex_unlock(&self->grpc_lock);
 }
 
 static FlowStatus http_up(Flowd *self, FlowError *reterr)
 {
     if (!has_http(self->settings))
         return FLOW_OK;
+    FlowHttpDoorOptions door = {.origins = self->settings->http_origins, .hosts = self->settings->http_hosts};
+    FlowHttpDoor *made;
+    FlowStatus status = flow_http_door_new(self->rpc, &door, &made, reterr);
+    if (status != FLOW_OK)
+        return status;
+    pthread_mutex_lock(&self->grpc_lock);
+    self->http_door = made;
+    pthread_mutex_unlock(&self->grpc_lock);
     FlowHttpOptions options = http_options(self->settings);
     options.data = self;
-    return flow_http_server_open(&options, &self->http, reterr);
+    status = flow_http_server_open(&options, &self->http, reterr);
+    if (status != FLOW_OK)
+        http_free(self);
+    return status;
 }
 
 static void http_down(Flowd *self)
 {
+    if (self->http_door == NULL)
+        return;
+    flow_http_door_stop(self->http_door, self->settings->drain_grace_ms * FLOW_NS_PER_MS);
     self->http = flow_http_server_close(self->http);
+    http_free(self);
 }
 
 /* Who connects before the runs are under way again is served, but told that the server isn't ready. */
@@ -342,6 +373,8 @@ void flowd_drain(Flowd *self)
     flow_signals_pause(self->settings->drain_wait_ms);
     flow_core_drain(&self->core, self->settings->drain_grace_ms * FLOW_NS_PER_MS);
     flow_grpc_server_drain(self->grpc);
+    if (self->http_door != NULL)
+        flow_http_door_drain(self->http_door);
 }
 
 void flowd_hurry(Flowd *self)
@@ -350,5 +383,7 @@ void flowd_hurry(Flowd *self)
     pthread_mutex_lock(&self->grpc_lock);
     if (self->grpc != NULL)
         flow_grpc_server_hurry(self->grpc);
+    if (self->http_door != NULL)
+        flow_http_door_hurry(self->http_door);
     pthread_mutex_unlock(&self->grpc_lock);
 }

@@ -13,6 +13,7 @@
 #include "flowd/settings.h"
 #include "grpc/health.h"
 #include "grpc/server.h"
+#include "http/door.h"
 #include "http/server.h"
 #include "rpc/rpc.h"
 
@@ -23,9 +24,10 @@ typedef struct Flowd {
     FlowCore core;
     FlowRpcServer *rpc;
     FlowGrpcHealth *health;
-    pthread_mutex_t grpc_lock; /* for changes of `grpc` */
+    pthread_mutex_t grpc_lock; /* for changes of `grpc` and `http_door` */
     FlowGrpcServer *grpc;      /* NULL while it is not open */
     FlowHttpServer *http;
+    FlowHttpDoor *http_door; /* NULL while it is not open */
     _Atomic bool draining;
     size_t stages; /* how many are up */
 } Flowd;

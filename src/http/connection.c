@@ -1,70 +1,42 @@
 /*
  * connection.c - one client: bytes in, requests to the handler, replies out.
  *
- *   READING  a request is awaited or coming in; the parser gets what arrives
- *   WORKING  the handler has it; the socket is not read, what the client sent ahead waits in `ahead`
- *   WRITING  the reply is on its way and did not fit into the socket at once
- * A timer guards READING and WRITING; a handler takes the time that it needs.
+ * The socket is read in every state, so that a client's leaving is seen; what it sends ahead of its turn waits in
+ * `ahead`, and when that is full the socket is left alone. A timer guards everything but the handler's own time.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/internal.h"
-#include "loop/timer.h"
+#include "http/reply.h"
 
-enum { AHEAD_MAX = FLOW_HTTP_READ_SIZE, WRITE_MS = 10000 };
-
-typedef enum State { READING, WORKING, WRITING, CLOSING } State;
-
-typedef struct Header {
-    size_t name, value; /* offsets into `head` */
-} Header;
-
-typedef struct Connection Connection;
-
-struct FlowHttpRequest {
-    Connection *connection;
-    FlowBuf target; /* path, NUL, query, NUL */
-    size_t query;
-    FlowBuf head; /* name, NUL, value, NUL, … */
-    Header headers[FLOW_HTTP_HEADERS_MAX];
-    size_t header_count;
-    bool value_last; /* the parser gave a piece of a value last */
-    FlowBuf body;
-    FlowBuf reply_head;
+enum {
+    AHEAD_MAX = FLOW_HTTP_READ_SIZE,
+    WRITE_MS = 30000, /* in which some byte of a reply must have gone */
+    LINGER_MS = 1000,
+    BODY_STEP_MS = 5000, /* then at least 1 KiB a second must have come */
+    BODY_RATE = 1024
 };
 
-struct Connection {
-    FlowHttpStream socket;
-    FlowHttpServer *server;
-    FlowList link;
-    FlowTimer timer;
-    http_parser parser;
-    State state;
-    bool keep_alive;
-    bool feeding; /* feed() is on the stack: a reply only notes that it may go on */
-    int refusal;  /* HTTP code of what is wrong with the request; 0: nothing */
-    const char *refusal_text;
-    FlowHttpRequest request;
-    FlowBuf ahead;
-    FlowBuf out;
-    uv_write_t write;
-};
+typedef FlowHttpConnection Connection;
+typedef FlowHttpRequest Request;
 
 static void feed(Connection *self, const char *bytes, size_t len);
-static void read_on(Connection *self);
+static void go_on(Connection *self);
 
 /* ---------------------------------------------------------------------------------------- closing */
 
-static void on_closed(uv_handle_t *handle)
+static void let_go(Connection *self)
 {
-    Connection *self = handle->data;
+    if (--self->holds != 0)
+        return;
     self->server->connection_count--;
     flow_list_remove(&self->link);
     flow_buf_done(&self->request.target);
@@ -73,40 +45,203 @@ static void on_closed(uv_handle_t *handle)
     flow_buf_done(&self->request.reply_head);
     flow_buf_done(&self->ahead);
     flow_buf_done(&self->out);
+    flow_buf_done(&self->sending);
+    self->tls = flow_http__tls_free(self->tls);
     free(self);
 }
 
-static void close_connection(Connection *self)
+static void on_closed(uv_handle_t *handle)
 {
-    if (self->state == CLOSING)
+    let_go(handle->data);
+}
+
+void flow_http__close(Connection *self)
+{
+    if (self->state == FLOW_HTTP_GONE)
         return;
-    /* A handler that is at work still holds the request: then its reply closes. */
-    bool working = self->state == WORKING;
-    self->state = CLOSING;
+    bool working = self->state == FLOW_HTTP_WORKING;
+    self->state = FLOW_HTTP_GONE;
     flow_timer_stop(&self->timer);
-    if (!working)
-        uv_close(&self->socket.handle, on_closed);
+    uv_close(&self->socket.handle, on_closed);
+    const FlowHttpWatch *watch = self->request.watch;
+    if (working && watch != NULL && watch->on_gone != NULL)
+        watch->on_gone(&self->request, self->request.watch_data);
 }
 
 void flow_http__close_all(FlowHttpServer *server)
 {
     FLOW_LIST_FOR_EACH(link, &server->connections)
     {
-        Connection *self = flow_list_entry(link, Connection, link);
-        if (self->state == WORKING)
-            self->state = READING;
-        close_connection(self);
+        flow_http__close(flow_list_entry(link, Connection, link));
     }
-}
-
-static void on_timer(FlowTimer *timer)
-{
-    close_connection(flow_container_of(timer, Connection, timer));
 }
 
 static void guard(Connection *self, unsigned ms)
 {
     flow_timer_start(&self->timer, ms * FLOW_NS_PER_MS);
+}
+
+/* ---------------------------------------------------------------------------------------- writing */
+
+static void on_written(uv_write_t *write, int status);
+
+static void flush(Connection *self)
+{
+    if (self->sending.len != 0 || self->out.len == 0 || self->state == FLOW_HTTP_GONE)
+        return;
+    uv_buf_t rest = uv_buf_init(self->out.data, (unsigned)self->out.len);
+    int sent = uv_try_write(&self->socket.stream, &rest, 1);
+    if (sent == (int)self->out.len) {
+        flow_buf_clear(&self->out);
+        return;
+    }
+    if (sent < 0 && sent != UV_EAGAIN) {
+        flow_http__close(self);
+        return;
+    }
+    FlowBuf swap = self->sending;
+    self->sending = self->out;
+    self->out = swap;
+    size_t from = sent > 0 ? (size_t)sent : 0;
+    rest = uv_buf_init(self->sending.data + from, (unsigned)(self->sending.len - from));
+    self->write.data = self;
+    self->unsent = rest.len;
+    guard(self, WRITE_MS);
+    if (uv_write(&self->write, &self->socket.stream, &rest, 1, on_written) != 0)
+        flow_http__close(self);
+}
+
+void flow_http__out(Connection *self, const void *bytes, size_t len)
+{
+    if (self->state == FLOW_HTTP_GONE)
+        return;
+    flow_buf_append(&self->out, bytes, len);
+    if (self->out.failed)
+        flow_http__close(self);
+}
+
+void flow_http__push(Connection *self)
+{
+    flush(self);
+}
+
+/* HTTP's bytes, into TLS or right to the socket. */
+static void put(Connection *self, const void *bytes, size_t len)
+{
+    if (self->state == FLOW_HTTP_GONE || len == 0)
+        return;
+    if (self->tls != NULL)
+        flow_http__tls_out(self->tls, bytes, len);
+    else
+        flow_http__out(self, bytes, len);
+}
+
+static bool all_out(const Connection *self)
+{
+    return self->out.len == 0 && self->sending.len == 0;
+}
+
+/* Says that no more comes, and waits a moment for the client to read it: closing with bytes unread would reset. */
+static void on_shut_down(uv_shutdown_t *shutdown, int status)
+{
+    (void)shutdown;
+    (void)status;
+}
+
+static void linger(Connection *self)
+{
+    if (self->client_done || self->server->closing) {
+        flow_http__close(self);
+        return;
+    }
+    self->state = FLOW_HTTP_LINGERING;
+    if (self->tls != NULL)
+        flow_http__tls_bye(self->tls);
+    flush(self);
+    guard(self, LINGER_MS);
+    if (self->state == FLOW_HTTP_GONE ||
+        uv_shutdown(&self->shutdown, &self->socket.stream, on_shut_down) != 0)
+        flow_http__close(self);
+    else
+        go_on(self);
+}
+
+static void next_request(Connection *self)
+{
+    if (!self->keep_alive || self->server->closing) {
+        linger(self);
+        return;
+    }
+    self->state = FLOW_HTTP_READING;
+    self->scan = FLOW_HTTP_SCAN_START;
+    flow_list_remove(&self->link);
+    flow_list_push_back(&self->server->connections, &self->link);
+    guard(self, self->server->options.idle_ms);
+    if (!self->feeding)
+        go_on(self);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    Connection *self = write->data;
+    flow_buf_clear(&self->sending);
+    if (self->sending.capacity > (size_t)1 << 20)
+        flow_buf_done(&self->sending);
+    if (self->state == FLOW_HTTP_GONE)
+        return;
+    if (status != 0) {
+        flow_http__close(self);
+        return;
+    }
+    flush(self);
+    if (!all_out(self))
+        return;
+    flow_timer_stop(&self->timer);
+    const FlowHttpWatch *watch = self->request.watch;
+    if (self->state == FLOW_HTTP_FLUSHING)
+        next_request(self);
+    else if (self->state == FLOW_HTTP_LINGERING)
+        guard(self, LINGER_MS);
+    else if (self->state == FLOW_HTTP_WORKING && watch != NULL && watch->on_drained != NULL)
+        watch->on_drained(&self->request, self->request.watch_data);
+}
+
+static void log_access(const Request *request)
+{
+    const Connection *self = request->connection;
+    if (!self->server->options.access_log)
+        return;
+    const char *id = request->log_id != NULL ? request->log_id : flow_http_header(request, "x-request-id");
+    flow_log(FLOW_LOG_INFO, "http", FLOW_F_STR("method", flow_http_method(request)),
+             FLOW_F_STR("path", flow_http_path(request)), FLOW_F_INT("code", request->code),
+             FLOW_F_INT("bytes", request->sent),
+             FLOW_F_FLOAT("ms", (double)(flow_clock_mono_ns(flow_clock_real()) - request->started_ns) / 1e6),
+             FLOW_F_STR("peer", self->peer), FLOW_F_STR("request_id", id));
+}
+
+/* The reply is complete. */
+void flow_http__done(Request *request)
+{
+    Connection *self = request->connection;
+    log_access(request);
+    request->watch = NULL;
+    if (self->state != FLOW_HTTP_GONE) {
+        self->state = FLOW_HTTP_FLUSHING;
+        flush(self);
+        if (self->state == FLOW_HTTP_FLUSHING && all_out(self))
+            next_request(self);
+    }
+    let_go(self);
+}
+
+void flow_http__put(Request *request, const void *bytes, size_t len)
+{
+    put(request->connection, bytes, len);
+}
+
+void flow_http__flush(Request *request)
+{
+    flush(request->connection);
 }
 
 /* ---------------------------------------------------------------------------------------- parsing */
@@ -127,13 +262,20 @@ static int refuse(Connection *self, int code, const char *text)
 static int on_message_begin(http_parser *parser)
 {
     Connection *self = of(parser);
-    FlowHttpRequest *request = &self->request;
+    Request *request = &self->request;
     flow_buf_clear(&request->target);
     flow_buf_clear(&request->head);
+    if (request->body.capacity > (size_t)1 << 18)
+        flow_buf_done(&request->body);
     flow_buf_clear(&request->body);
     flow_buf_clear(&request->reply_head);
     request->header_count = 0;
     request->value_last = true;
+    request->head_done = request->began = request->chunked = false;
+    request->sent = 0;
+    request->log_id = NULL;
+    request->path = 0;
+    request->started_ns = flow_clock_mono_ns(flow_clock_real());
     guard(self, self->server->options.header_ms);
     return 0;
 }
@@ -144,26 +286,39 @@ static int on_url(http_parser *parser, const char *bytes, size_t len)
     return 0;
 }
 
+static bool is_token(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
 static int on_header_field(http_parser *parser, const char *bytes, size_t len)
 {
     Connection *self = of(parser);
-    FlowHttpRequest *request = &self->request;
+    Request *request = &self->request;
+    if (request->head_done)
+        return 0; /* trailers mean nothing here */
     if (request->value_last) {
         if (request->header_count == FLOW_HTTP_HEADERS_MAX)
             return refuse(self, 431, "the request has too many headers");
         if (request->header_count != 0)
             flow_buf_byte(&request->head, '\0');
-        request->headers[request->header_count++] = (Header){request->head.len, 0};
+        request->headers[request->header_count++] = (FlowHttpHeader){request->head.len, 0};
         request->value_last = false;
     }
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
+        if (!is_token(bytes[i]))
+            return refuse(self, 400, "a header's name has a character that can't stand there");
         flow_buf_byte(&request->head, bytes[i] >= 'A' && bytes[i] <= 'Z' ? (char)(bytes[i] | 32) : bytes[i]);
+    }
     return 0;
 }
 
 static int on_header_value(http_parser *parser, const char *bytes, size_t len)
 {
-    FlowHttpRequest *request = &of(parser)->request;
+    Request *request = &of(parser)->request;
+    if (request->head_done)
+        return 0;
     if (!request->value_last) {
         flow_buf_byte(&request->head, '\0');
         request->headers[request->header_count - 1].value = request->head.len;
@@ -173,37 +328,85 @@ static int on_header_value(http_parser *parser, const char *bytes, size_t len)
     return 0;
 }
 
-static void write_now(Connection *self, const char *text)
+static size_t count_header(const Request *request, const char *name)
 {
-    uv_buf_t piece = uv_buf_init((char *)text, (unsigned)strlen(text));
-    (void)uv_try_write(&self->socket.stream, &piece, 1);
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += strcmp(request->head.data + request->headers[i].name, name) == 0;
+    return count;
+}
+
+/* "http://host/path" is "/path"; the Host header says the host. */
+static bool split_target(Request *request)
+{
+    char *text = request->target.data, *end = text + request->target.len - 1;
+    if (*text == '/' || strcmp(text, "*") == 0) {
+        request->path = 0;
+    } else if (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0) {
+        char *slash = strchr(strstr(text, "://") + 3, '/');
+        if (slash == NULL)
+            return false;
+        request->path = (size_t)(slash - text);
+    } else {
+        return false;
+    }
+    char *question = strchr(text + request->path, '?'), *fragment = strchr(text, '#');
+    if (fragment != NULL)
+        return false;
+    if (question != NULL)
+        *question = '\0';
+    request->query = question != NULL ? (size_t)(question - text) + 1 : (size_t)(end - text);
+    return true;
+}
+
+static int check_head(Connection *self, const http_parser *parser)
+{
+    Request *request = &self->request;
+    const char *encoding = flow_http_header(request, "transfer-encoding");
+    if (parser->http_major != 1 || parser->http_minor > 1)
+        return refuse(self, 505, "this server speaks HTTP/1.1");
+    if (parser->method == HTTP_CONNECT)
+        return refuse(self, 405, "this server is no proxy");
+    if (!split_target(request))
+        return refuse(self, 400, "the request's target is a path such as /v1/runs");
+    if (count_header(request, "host") > 1 || (parser->http_minor == 1 && count_header(request, "host") == 0))
+        return refuse(self, 400, "an HTTP/1.1 request has one Host header");
+    if (encoding != NULL &&
+        (count_header(request, "transfer-encoding") > 1 || strcasecmp(encoding, "chunked") != 0 ||
+         count_header(request, "content-length") != 0 || parser->http_minor == 0))
+        return refuse(self, 400,
+                      "the only transfer encoding is \"chunked\", in HTTP/1.1, without a Content-Length");
+    if (count_header(request, "content-length") > 1)
+        return refuse(self, 400, "a request has one Content-Length");
+    if (parser->content_length != ULLONG_MAX && parser->content_length > self->server->options.body_bytes)
+        return refuse(self, 413, "the request body is too large");
+    return 0;
 }
 
 static int on_headers_complete(http_parser *parser)
 {
     Connection *self = of(parser);
-    FlowHttpRequest *request = &self->request;
+    Request *request = &self->request;
     if (request->header_count != 0)
         flow_buf_byte(&request->head, '\0');
-    char *question = request->target.len != 0 ? memchr(request->target.data, '?', request->target.len) : NULL;
-    if (question != NULL)
-        *question = '\0';
     flow_buf_byte(&request->target, '\0');
-    request->query =
-        question != NULL ? (size_t)(question - request->target.data) + 1 : request->target.len - 1;
+    request->head_done = true;
     self->keep_alive = http_should_keep_alive(parser) != 0;
     if (request->target.failed || request->head.failed)
         return refuse(self, 431, "the request line and headers are too large");
-    if (parser->upgrade)
-        return refuse(self, 400, "this server offers no upgrade here");
-    if (parser->http_minor == 1 && parser->http_major == 1 && flow_http_header(request, "host") == NULL)
-        return refuse(self, 400, "an HTTP/1.1 request has a Host header");
-    if (parser->content_length != ULLONG_MAX && parser->content_length > self->server->options.body_bytes)
-        return refuse(self, 413, "the request body is too large");
+    int wrong = check_head(self, parser);
+    if (wrong != 0)
+        return wrong;
+    /* Whether it becomes a WebSocket the handler decides; any other offer is passed over, as RFC 9110 allows. */
+    parser->upgrade = 0;
     const char *expect = flow_http_header(request, "expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") == 0)
-        write_now(self, "HTTP/1.1 100 Continue\r\n\r\n");
-    guard(self, self->server->options.header_ms);
+    if (expect != NULL && strcasecmp(expect, "100-continue") == 0 && parser->http_minor == 1) {
+        put(self, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        flush(self);
+    } else if (expect != NULL) {
+        return refuse(self, 417, "the only expectation is 100-continue");
+    }
+    guard(self, BODY_STEP_MS);
     return 0;
 }
 
@@ -233,131 +436,52 @@ static const http_parser_settings settings = {
     .on_message_complete = on_message_complete,
 };
 
-/* ---------------------------------------------------------------------------------------- replies */
-
-static const char *phrase_of(int code)
+/* What the parser lets through and others read otherwise: bare CR and LF, folded lines, control characters. */
+static bool scan_head(Connection *self, const char *bytes, size_t len)
 {
-    switch (code) {
-#define X(number, name, string)                                                                              \
-    case number:                                                                                             \
-        return #string;
-        HTTP_STATUS_MAP(X)
-#undef X
-    default:
-        return "Unknown";
+    for (size_t i = 0; i < len && self->scan != FLOW_HTTP_SCAN_DONE; i++) {
+        char c = bytes[i];
+        switch (self->scan) {
+        case FLOW_HTTP_SCAN_START:
+            if (c == '\n')
+                return false;
+            self->scan = c == '\r' ? FLOW_HTTP_SCAN_START_CR : FLOW_HTTP_SCAN_LINE;
+            break;
+        case FLOW_HTTP_SCAN_START_CR:
+        case FLOW_HTTP_SCAN_CR:
+        case FLOW_HTTP_SCAN_LAST_CR:
+            if (c != '\n')
+                return false;
+            self->scan = self->scan == FLOW_HTTP_SCAN_START_CR ? FLOW_HTTP_SCAN_START
+                         : self->scan == FLOW_HTTP_SCAN_CR     ? FLOW_HTTP_SCAN_LINE_BEGIN
+                                                               : FLOW_HTTP_SCAN_DONE;
+            break;
+        case FLOW_HTTP_SCAN_LINE_BEGIN:
+            if (c == ' ' || c == '\t' || c == '\n')
+                return false;
+            self->scan = c == '\r' ? FLOW_HTTP_SCAN_LAST_CR : FLOW_HTTP_SCAN_LINE;
+            break;
+        default:
+            if (c == '\r')
+                self->scan = FLOW_HTTP_SCAN_CR;
+            else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f)
+                return false;
+            break;
+        }
     }
-}
-
-static void after_write(Connection *self)
-{
-    if (!self->keep_alive || self->server->closing) {
-        self->state = READING;
-        close_connection(self);
-        return;
-    }
-    self->state = READING;
-    guard(self, self->server->options.idle_ms);
-    if (!self->feeding)
-        read_on(self);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    Connection *self = write->data;
-    if (self->state != WRITING)
-        return;
-    if (status != 0)
-        self->keep_alive = false;
-    after_write(self);
-}
-
-static void send_out(Connection *self)
-{
-    uv_buf_t rest = uv_buf_init(self->out.data, (unsigned)self->out.len);
-    int sent = uv_try_write(&self->socket.stream, &rest, 1);
-    if (sent == (int)self->out.len) {
-        after_write(self);
-        return;
-    }
-    if (sent < 0 && sent != UV_EAGAIN) {
-        self->keep_alive = false;
-        after_write(self);
-        return;
-    }
-    if (sent > 0) {
-        rest.base += sent;
-        rest.len -= (unsigned)sent;
-    }
-    self->state = WRITING;
-    self->write.data = self;
-    guard(self, WRITE_MS);
-    if (uv_write(&self->write, &self->socket.stream, &rest, 1, on_written) != 0) {
-        self->keep_alive = false;
-        after_write(self);
-    }
-}
-
-void flow_http_reply(FlowHttpRequest *request, int code, const char *type, const void *body, size_t len)
-{
-    Connection *self = request->connection;
-    if (self->state == CLOSING) {
-        uv_close(&self->socket.handle, on_closed);
-        return;
-    }
-    char date[64];
-    struct tm now;
-    time_t seconds = (time_t)(flow_clock_wall_ns(flow_clock_real()) / FLOW_NS_PER_S);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &now));
-    flow_buf_clear(&self->out);
-    flow_buf_printf(&self->out,
-                    "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                    "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\nConnection: %s\r\n",
-                    code, phrase_of(code), date, type, len, self->keep_alive ? "keep-alive" : "close");
-    flow_buf_append(&self->out, request->reply_head.data, request->reply_head.len);
-    flow_buf_str(&self->out, "\r\n");
-    if (self->parser.method != HTTP_HEAD)
-        flow_buf_append(&self->out, body, len);
-    if (self->out.failed)
-        self->keep_alive = false;
-    send_out(self);
-}
-
-static void append_json_text(FlowBuf *to, const char *text)
-{
-    flow_buf_byte(to, '"');
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20)
-            flow_buf_printf(to, "\\u%04x", (unsigned char)*text);
-        else if (*text == '"' || *text == '\\')
-            flow_buf_printf(to, "\\%c", *text);
-        else
-            flow_buf_byte(to, *text);
-    }
-    flow_buf_byte(to, '"');
-}
-
-static void reply_status(FlowHttpRequest *request, int http_code, FlowStatus status, const char *message)
-{
-    FlowBuf body;
-    flow_buf_init(&body, 0);
-    flow_buf_printf(&body, "{\"code\":%d,\"message\":", (int)status);
-    append_json_text(&body, message);
-    flow_buf_str(&body, "}\n");
-    flow_http_reply(request, http_code, "application/json", body.data, body.len);
-    flow_buf_done(&body);
-}
-
-void flow_http_fail(FlowHttpRequest *request, const FlowError *error)
-{
-    reply_status(request, flow_status_http(error->status), error->status, error->message);
-}
-
-void flow_http_set_header(FlowHttpRequest *request, const char *name, const char *value)
-{
-    flow_buf_printf(&request->reply_head, "%s: %s\r\n", name, value);
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------- reading */
+
+static void fail_with(Request *request, int code, const char *text)
+{
+    FlowError error;
+    request->connection->keep_alive = false;
+    flow_error_set(&error, code == 431 || code == 413 ? FLOW_RESOURCE_EXHAUSTED : FLOW_INVALID_ARGUMENT,
+                   code == 413 ? "MESSAGE_TOO_LARGE" : "MALFORMED_MESSAGE", NULL, "%s", text);
+    flow_http_fail_with_code(request, code, &error);
+}
 
 /* The parser has stopped for good: says why, then closes. */
 static void refuse_rest(Connection *self)
@@ -366,39 +490,64 @@ static void refuse_rest(Connection *self)
     int code = self->refusal;
     const char *text = self->refusal_text;
     if (code == 0) {
-        code = error == HPE_HEADER_OVERFLOW ? 431 : 400;
+        code = error == HPE_HEADER_OVERFLOW ? 431 : error == HPE_INVALID_METHOD ? 501 : 400;
         text = error == HPE_HEADER_OVERFLOW ? "the request line and headers are too large"
                                             : http_errno_description(error);
     }
-    self->keep_alive = false;
-    self->state = WORKING;
-    FlowStatus status = code == 431 || code == 413 ? FLOW_RESOURCE_EXHAUSTED : FLOW_INVALID_ARGUMENT;
-    reply_status(&self->request, code, status, text);
+    if (!self->request.head_done) {
+        /* A head that was cut off has no headers that a reply could go by. */
+        self->request.header_count = 0;
+        flow_buf_clear(&self->request.target);
+    }
+    self->state = FLOW_HTTP_WORKING;
+    self->holds++;
+    fail_with(&self->request, code, text);
+}
+
+static void handle(Connection *self)
+{
+    self->state = FLOW_HTTP_WORKING;
+    self->holds++;
+    flow_timer_stop(&self->timer);
+    self->server->options.handle(&self->request, self->server->options.data);
 }
 
 static void feed(Connection *self, const char *bytes, size_t len)
 {
     self->feeding = true;
-    while (len > 0 && self->state == READING) {
+    while (len > 0 && self->state == FLOW_HTTP_READING) {
+        if (self->scan != FLOW_HTTP_SCAN_DONE && !scan_head(self, bytes, len)) {
+            refuse(self, 400, "the request's head has bytes that can't stand there");
+            refuse_rest(self);
+            len = 0;
+            break;
+        }
         size_t done = http_parser_execute(&self->parser, &settings, bytes, len);
         bytes += done;
         len -= done;
         enum http_errno error = HTTP_PARSER_ERRNO(&self->parser);
         if (error == HPE_PAUSED) {
             http_parser_pause(&self->parser, 0);
-            self->state = WORKING;
-            flow_timer_stop(&self->timer);
-            self->server->options.handle(&self->request, self->server->options.data);
-        } else if (error != HPE_OK || self->parser.upgrade) {
+            handle(self);
+        } else if (error != HPE_OK) {
             refuse_rest(self);
             len = 0;
         }
     }
     self->feeding = false;
-    if (len > 0 && self->state != CLOSING)
+    if (len > 0 && (self->state == FLOW_HTTP_WORKING || self->state == FLOW_HTTP_FLUSHING))
         flow_buf_append(&self->ahead, bytes, len);
-    if (self->state == WORKING || self->state == WRITING)
-        uv_read_stop(&self->socket.stream);
+}
+
+void flow_http__in(Connection *self, const char *bytes, size_t len)
+{
+    if (self->state == FLOW_HTTP_READING && self->ahead.len == 0) {
+        feed(self, bytes, len);
+    } else if (self->state != FLOW_HTTP_LINGERING && self->state != FLOW_HTTP_GONE) {
+        flow_buf_append(&self->ahead, bytes, len);
+        if (self->ahead.failed)
+            flow_http__close(self);
+    }
 }
 
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
@@ -412,23 +561,104 @@ static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *ret)
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
     Connection *self = stream->data;
-    if (len < 0)
-        close_connection(self);
+    if (len < 0) {
+        self->client_done = true;
+        self->keep_alive = false;
+        /* A client that closes its side while it waits for a reply is gone, as far as HTTP servers go. */
+        if (self->state != FLOW_HTTP_FLUSHING || len != UV_EOF)
+            flow_http__close(self);
+        else
+            uv_read_stop(stream);
+        return;
+    }
+    self->holds++;
+    if (len > 0 && self->tls != NULL)
+        flow_http__tls_in(self->tls, buffer->base, (size_t)len);
     else if (len > 0)
-        feed(self, buffer->base, (size_t)len);
+        flow_http__in(self, buffer->base, (size_t)len);
+    go_on(self);
+    let_go(self);
 }
 
 /* First what the client sent ahead, then the socket again. */
-static void read_on(Connection *self)
+static void go_on(Connection *self)
 {
-    if (self->ahead.len != 0) {
+    while (self->state == FLOW_HTTP_READING && self->ahead.len != 0 && !self->feeding) {
         FlowBuf ahead = self->ahead;
-        flow_buf_init(&self->ahead, AHEAD_MAX);
+        flow_buf_init(&self->ahead, 2 * AHEAD_MAX + FLOW_HTTP_READ_SIZE);
         feed(self, ahead.data, ahead.len);
         flow_buf_done(&ahead);
     }
-    if (self->state == READING)
+    if (self->state == FLOW_HTTP_GONE)
+        return;
+    bool wanted = self->ahead.len < AHEAD_MAX && !self->client_done;
+    if (wanted && !self->reading)
         uv_read_start(&self->socket.stream, on_alloc, on_read);
+    else if (!wanted && self->reading)
+        uv_read_stop(&self->socket.stream);
+    self->reading = wanted;
+}
+
+/* ---------------------------------------------------------------------------------------- timing */
+
+/* A body may take its time as long as it keeps coming. */
+static bool body_comes(Connection *self)
+{
+    int64_t took_ms = (flow_clock_mono_ns(flow_clock_real()) - self->request.started_ns) / FLOW_NS_PER_MS;
+    int64_t wanted = (took_ms - BODY_STEP_MS) * BODY_RATE / 1000;
+    return (int64_t)self->request.body.len > wanted;
+}
+
+static void on_timer(FlowTimer *timer)
+{
+    Connection *self = flow_container_of(timer, Connection, timer);
+    size_t unsent = uv_stream_get_write_queue_size(&self->socket.stream);
+    if (self->sending.len != 0 && unsent < self->unsent) {
+        self->unsent = unsent;
+        guard(self, WRITE_MS);
+    } else if (self->state != FLOW_HTTP_READING || self->scan == FLOW_HTTP_SCAN_START) {
+        flow_http__close(self);
+    } else if (self->request.head_done && self->scan == FLOW_HTTP_SCAN_DONE && body_comes(self)) {
+        guard(self, BODY_STEP_MS);
+    } else {
+        refuse(self, 408, "the request comes too slowly");
+        refuse_rest(self);
+    }
+}
+
+/* --------------------------------------------------------------------------------------- accepting */
+
+static void name_peer(Connection *self)
+{
+    struct sockaddr_storage address;
+    int len = sizeof address;
+    char text[INET6_ADDRSTRLEN] = "";
+    snprintf(self->peer, sizeof self->peer, "unix:");
+    if (self->listener->address.kind != FLOW_LISTEN_TCP ||
+        uv_tcp_getpeername(&self->socket.tcp, (struct sockaddr *)&address, &len) != 0)
+        return;
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
+        snprintf(self->peer, sizeof self->peer, "ipv6:[%s]:%d", text, ntohs(in->sin6_port));
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+        snprintf(self->peer, sizeof self->peer, "ipv4:%s:%d", text, ntohs(in->sin_port));
+    }
+}
+
+/* Makes room: the connection that has been waiting for a request longest. */
+static void evict(FlowHttpServer *server)
+{
+    FLOW_LIST_FOR_EACH(link, &server->connections)
+    {
+        Connection *idle = flow_list_entry(link, Connection, link);
+        if (idle->state == FLOW_HTTP_READING || idle->state == FLOW_HTTP_LINGERING) {
+            flow_http__close(idle);
+            return;
+        }
+    }
 }
 
 void flow_http__accept(FlowHttpListener *listener)
@@ -436,63 +666,65 @@ void flow_http__accept(FlowHttpListener *listener)
     FlowHttpServer *server = listener->server;
     Connection *self = flow_calloc(1, sizeof *self);
     uv_loop_t *loop = flow_loop_uv(server->loop);
-    if (listener->address.kind == FLOW_LISTEN_TCP)
+    bool tcp = listener->address.kind == FLOW_LISTEN_TCP;
+    if (tcp)
         uv_tcp_init(loop, &self->socket.tcp);
     else
         uv_pipe_init(loop, &self->socket.pipe, 0);
     self->socket.handle.data = self;
     self->server = server;
+    self->listener = listener;
+    self->holds = 1;
     flow_list_init(&self->link);
     flow_timer_init(&self->timer, server->loop, on_timer);
-    FlowHttpRequest *request = &self->request;
+    Request *request = &self->request;
     request->connection = self;
     flow_buf_init(&request->target, FLOW_HTTP_HEAD_MAX);
     flow_buf_init(&request->head, 2 * FLOW_HTTP_HEAD_MAX);
     flow_buf_init(&request->body, 0);
     flow_buf_init(&request->reply_head, FLOW_HTTP_HEAD_MAX);
-    flow_buf_init(&self->ahead, AHEAD_MAX);
+    flow_buf_init(&self->ahead, 2 * AHEAD_MAX + FLOW_HTTP_READ_SIZE);
     flow_buf_init(&self->out, 0);
+    flow_buf_init(&self->sending, 0);
     http_parser_init(&self->parser, HTTP_REQUEST);
     server->connection_count++;
     flow_list_push_back(&server->connections, &self->link);
-    if (uv_accept(&listener->socket.stream, &self->socket.stream) != 0 ||
-        server->connection_count > server->options.connections) {
-        close_connection(self);
+    if (uv_accept(&listener->socket.stream, &self->socket.stream) != 0) {
+        flow_http__close(self);
         return;
     }
-    if (listener->address.kind == FLOW_LISTEN_TCP)
+    if (server->connection_count > server->options.connections)
+        evict(server);
+    if (tcp)
         uv_tcp_nodelay(&self->socket.tcp, 1);
+    name_peer(self);
+    if (tcp && server->certificates != NULL) {
+        self->tls = flow_http__tls_new(server->certificates, self);
+        if (self->tls == NULL) {
+            flow_http__close(self);
+            return;
+        }
+    }
     guard(self, server->options.header_ms);
-    read_on(self);
+    go_on(self);
 }
 
-/* --------------------------------------------------------------------------- what handlers can see */
-
-const char *flow_http_method(const FlowHttpRequest *request)
+int flow_http_take_socket(Request *request, FlowBuf *ahead)
 {
-    return http_method_str((enum http_method)request->connection->parser.method);
-}
-
-const char *flow_http_path(const FlowHttpRequest *request)
-{
-    return request->target.len != 0 ? request->target.data : "";
-}
-
-const char *flow_http_query(const FlowHttpRequest *request)
-{
-    return request->target.len != 0 ? request->target.data + request->query : "";
-}
-
-const char *flow_http_header(const FlowHttpRequest *request, const char *name)
-{
-    for (size_t i = 0; i < request->header_count; i++)
-        if (strcmp(request->head.data + request->headers[i].name, name) == 0)
-            return request->headers[i].value != 0 ? request->head.data + request->headers[i].value : "";
-    return NULL;
-}
-
-const char *flow_http_body(const FlowHttpRequest *request, size_t *ret_len)
-{
-    *ret_len = request->body.len;
-    return request->body.data;
+    Connection *self = request->connection;
+    uv_os_fd_t fd;
+    int taken = -1;
+    request->watch = NULL;
+    if (self->state == FLOW_HTTP_WORKING && self->tls == NULL && all_out(self) &&
+        uv_fileno(&self->socket.handle, &fd) == 0)
+        taken = dup(fd);
+    if (taken >= 0)
+        flow_buf_append(ahead, self->ahead.data, self->ahead.len);
+    if (self->reading && self->state != FLOW_HTTP_GONE)
+        uv_read_stop(&self->socket.stream);
+    request->code = 101;
+    log_access(request);
+    flow_http__close(self);
+    let_go(self);
+    return taken;
 }

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "http/internal.h"
 
-enum { BACKLOG = 512, CONNECTIONS = 1024, HEADER_MS = 10000, IDLE_MS = 60000 };
+enum { BACKLOG = 512, CONNECTIONS = 10000, HEADER_MS = 10000, IDLE_MS = 60000 };
 static const size_t body_default = (size_t)4 << 20;
 
 static void on_connection(uv_stream_t *stream, int status)
@@ -69,11 +69,11 @@ static FlowStatus check(const FlowHttpOptions *options, const FlowListen *addres
 {
     char text[FLOW_LISTEN_TEXT];
     flow_listen_text(address, text);
-    if (!address->local && !options->insecure_listen)
+    if (!address->local && !options->insecure_listen && options->tls.cert == NULL)
         return flow_error_set(
             reterr, FLOW_INVALID_ARGUMENT, NULL, NULL,
-            "others can reach %s, and the HTTP door speaks in clear text: put a proxy with TLS "
-            "before a local address, or say --insecure-listen",
+            "others can reach %s, and it would be in clear text: give --tls-cert and --tls-key (and "
+            "--tls-client-ca to let in only clients with a certificate), or say --insecure-listen",
             text);
     if (address->kind == FLOW_LISTEN_UNIX_ABSTRACT)
         return flow_error_set(reterr, FLOW_INVALID_ARGUMENT, NULL, NULL,
@@ -88,6 +88,10 @@ FlowStatus flow_http_options_check(const FlowHttpOptions *options, FlowError *re
     FlowStatus status = flow_listen_parse_list(options->listen, addresses, &count, reterr);
     for (size_t i = 0; i < count && status == FLOW_OK; i++)
         status = check(options, &addresses[i], reterr);
+    FlowHttpCertificates *certificates = NULL;
+    if (status == FLOW_OK && options->tls.cert != NULL)
+        status = flow_http__certificates_new(&options->tls, &certificates, reterr);
+    flow_http__certificates_free(certificates);
     return status;
 }
 
@@ -143,9 +147,16 @@ FlowStatus flow_http_server_open(const FlowHttpOptions *options, FlowHttpServer 
     self->options.header_ms = options->header_ms != 0 ? options->header_ms : HEADER_MS;
     self->options.idle_ms = options->idle_ms != 0 ? options->idle_ms : IDLE_MS;
     flow_list_init(&self->connections);
+    if (options->tls.cert != NULL)
+        status = flow_http__certificates_new(&options->tls, &self->certificates, reterr);
+    if (status != FLOW_OK) {
+        free(self);
+        return status;
+    }
     http_parser_set_max_header_size(FLOW_HTTP_HEAD_MAX);
     status = flow_loop_new("http", flow_clock_real(), &self->loop, reterr);
     if (status != FLOW_OK) {
+        flow_http__certificates_free(self->certificates);
         free(self);
         return status;
     }
@@ -160,11 +171,14 @@ FlowStatus flow_http_server_open(const FlowHttpOptions *options, FlowHttpServer 
     }
     self->address = flow_strdup(flow_buf_text(&text));
     flow_buf_done(&text);
+    if (status == FLOW_OK && options->opened != NULL)
+        options->opened(self, options->data);
     if (status == FLOW_OK)
         status = flow_loop_start(self->loop, reterr);
     if (status != FLOW_OK) {
         close_on_loop(&self->close_task);
         flow_loop_free(self->loop);
+        flow_http__certificates_free(self->certificates);
         free(self->address);
         free(self);
         return status;
@@ -178,6 +192,11 @@ const char *flow_http_server_address(const FlowHttpServer *server)
     return server->address;
 }
 
+FlowLoop *flow_http_server_loop(const FlowHttpServer *server)
+{
+    return server->loop;
+}
+
 FlowHttpServer *flow_http_server_close(FlowHttpServer *server)
 {
     if (server == NULL)
@@ -186,6 +205,7 @@ FlowHttpServer *flow_http_server_close(FlowHttpServer *server)
     flow_loop_post(server->loop, &server->close_task);
     /* Runs until the last handle is closed. */
     flow_loop_free(server->loop);
+    flow_http__certificates_free(server->certificates);
     free(server->address);
     free(server);
     return NULL;
