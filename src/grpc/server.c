@@ -56,11 +56,15 @@ static grpc_server *make_core(FlowGrpcServer *self, const FlowGrpcOptions *optio
     return grpc_server_create(&(grpc_channel_args){FLOW_COUNT(args), args}, NULL);
 }
 
+/* While a server binds its addresses; what fails then is explained better by us. */
+static _Atomic bool binding;
+
 static void on_core_log(gpr_log_func_args *args)
 {
-    FlowLogLevel level = args->severity == GPR_LOG_SEVERITY_ERROR  ? FLOW_LOG_WARNING
-                         : args->severity == GPR_LOG_SEVERITY_INFO ? FLOW_LOG_INFO
-                                                                   : FLOW_LOG_DEBUG;
+    FlowLogLevel level = atomic_load(&binding)                      ? FLOW_LOG_DEBUG
+                         : args->severity == GPR_LOG_SEVERITY_ERROR ? FLOW_LOG_WARNING
+                         : args->severity == GPR_LOG_SEVERITY_INFO  ? FLOW_LOG_INFO
+                                                                    : FLOW_LOG_DEBUG;
     flow_log(level, "gRPC core", FLOW_F_STR("text", args->message));
 }
 
@@ -73,7 +77,7 @@ static FlowStatus check_exposed(const FlowGrpcOptions *options, const FlowListen
         return FLOW_OK;
     flow_listen_text(listen, text);
     return flow_error_set(
-        reterr, FLOW_FAILED_PRECONDITION, NULL, NULL,
+        reterr, FLOW_INVALID_ARGUMENT, NULL, NULL,
         "others can reach %s, and it would be in clear text: give --tls-cert and --tls-key (and "
         "--tls-client-ca to let in only clients with a certificate), or say --insecure-listen",
         text);
@@ -113,7 +117,9 @@ static FlowStatus bind_one(FlowGrpcServer *self, const FlowGrpcOptions *options,
     if (credentials == NULL)
         credentials = grpc_insecure_server_credentials_create();
     flow_listen_text(listen, text);
+    atomic_store(&binding, true);
     int port = grpc_server_add_http2_port(self->core, text, credentials);
+    atomic_store(&binding, false);
     grpc_server_credentials_release(credentials);
     if (port == 0)
         return flow_listen_explain(listen, reterr);
