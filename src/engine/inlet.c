@@ -37,6 +37,17 @@ static void adapt(FlowInlet *inlet, bool was_full)
         inlet->size /= 2;
 }
 
+/* What was taken goes behind what the window still holds. */
+static void add(FlowInlet *inlet, size_t count)
+{
+    if (inlet->first > 0 && inlet->count > 0)
+        memmove(inlet->window, inlet->window + inlet->first, inlet->count * sizeof *inlet->window);
+    inlet->first = 0;
+    inlet->window = flow_realloc(inlet->window, (inlet->count + count + 1) * sizeof *inlet->window);
+    for (size_t i = 0; i < count; i++)
+        inlet->window[inlet->count++] = inlet->taken[i];
+}
+
 static void on_taken(FlowStoreOp *op)
 {
     FlowStoreTake *done = flow_container_of(op, FlowStoreTake, op);
@@ -46,12 +57,7 @@ static void on_taken(FlowStoreOp *op)
     if (op->error.status == FLOW_OK) {
         adapt(inlet, done->count == done->max);
         inlet->filled_ns = runner->now_ns;
-        if (inlet->count > 0)
-            memmove(inlet->window, inlet->window + inlet->first, inlet->count * sizeof *inlet->window);
-        inlet->window = flow_realloc(inlet->window, (inlet->count + done->count + 1) * sizeof *inlet->window);
-        memcpy(inlet->window + inlet->count, inlet->taken, done->count * sizeof *inlet->window);
-        inlet->first = 0;
-        inlet->count += (uint32_t)done->count;
+        add(inlet, done->count);
     } else if (op->error.status != FLOW_CANCELLED) {
         flow_runner__store_failed(runner, &op->error);
     }

@@ -108,8 +108,7 @@ static void take_wishes(FlowRunner *runner)
     if (resumes != runner->resumes_seen) {
         runner->resumes_seen = resumes;
         runner->failures_in_row = 0;
-        if (atomic_exchange(&runner->paused_by_policy, false))
-            runner->must_save = true;
+        atomic_store(&runner->paused_by_policy, false);
     }
 }
 
@@ -129,6 +128,7 @@ static void hold(FlowRunner *runner)
     if (is_held(runner) != runner->was_paused) {
         runner->was_paused = !runner->was_paused;
         runner->must_save = true;
+        flow_run__poke(runner->run);
     }
     if (is_stopping(runner) && atomic_load(&runner->wish.force) && !runner->is_forced) {
         runner->is_forced = true;
@@ -184,14 +184,23 @@ void flow_runner__store_failed(FlowRunner *runner, const FlowError *error)
     flow_runner__turn_soon(runner);
 }
 
+/* A handle that the runner holds as long as it lives: others may look at the queue's name. */
+static FlowStoreQueue *own_handle(const FlowRunner *runner, const FlowStoreQueue *queue)
+{
+    for (uint32_t i = 0; i < runner->plan->node_count; i++)
+        for (uint32_t q = 0; q < runner->nodes[i].node.queue_count; q++)
+            if (runner->nodes[i].queues[q] == queue)
+                return runner->nodes[i].queues[q];
+    return NULL;
+}
+
 static void on_blocked(void *context, FlowStoreQueue *queue)
 {
     FlowRunner *runner = context;
-    if (queue || runner->blocked_by)
-        flow_runner__emit_queue_bound(runner, flow_store_queue_name(queue ? queue : runner->blocked_by),
-                                      queue != NULL);
-    flow_store_queue_unref(runner->blocked_by);
-    runner->blocked_by = flow_store_queue_ref(queue);
+    FlowStoreQueue *before = runner->blocked_by;
+    runner->blocked_by = queue ? own_handle(runner, queue) : NULL;
+    if (queue || before)
+        flow_runner__emit_queue_bound(runner, flow_store_queue_name(queue ? queue : before), queue != NULL);
     flow_runner__turn_soon(runner);
 }
 
@@ -408,8 +417,10 @@ static void on_opened(FlowStoreOp *op)
             end(runner);
     }
     flow_store_op_done(op);
-    atomic_store(&runner->has_started, true);
-    flow_run__poke(runner->run);
+    if (runner->phase == FLOW_RUNNER_WORKING) {
+        atomic_store(&runner->has_started, true);
+        flow_run__poke(runner->run);
+    }
     flow_runner__turn_soon(runner);
 }
 

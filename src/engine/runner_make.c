@@ -46,14 +46,14 @@ static void make_node(FlowRunner *runner, uint32_t index)
         node->default_branch = (uint32_t)flow_graph_branch(plan->def, "default");
     }
     flow_list_init(&node->waiting);
-    node->node = (FlowNode){.type = type,
-                            .id = plan->def->id,
-                            .form = plan->def->form,
-                            .loop = runner->loop,
-                            .host = &flow_runner__host,
-                            .memory = type->instance_size ? flow_calloc(1, type->instance_size) : NULL,
-                            .lenient_undefined =
-                                flow_analyzer_graph(runner->analyzer)->workflow->undefined_lenient};
+    node->node =
+        (FlowNode){.type = type,
+                   .id = plan->def->id,
+                   .form = plan->def->form,
+                   .loop = runner->loop,
+                   .host = &flow_runner__host,
+                   .memory = type->instance_size ? flow_calloc(1, type->instance_size) : NULL,
+                   .lenient_undefined = flow_analyzer_graph(runner->analyzer)->workflow->undefined_lenient};
     if (type->output_key)
         node->node.output_key = flow_value_string(type->output_key);
     open_queues(runner, node);
@@ -174,7 +174,6 @@ void flow_runner_free(FlowRunner *runner)
         flow_strand__destroy(flow_list_entry(link, FlowStrand, link));
     flow_settle__done(runner);
     flow_inlet__done(&runner->inlet);
-    flow_store_queue_unref(runner->blocked_by);
     for (uint32_t i = 0; i < runner->plan->node_count; i++)
         free_node(runner, i);
     free(runner->nodes);

@@ -94,21 +94,23 @@ Flows *flows_open(const FlowsOptions *given)
     return flows;
 }
 
-void flows_close_after(Flows *flows, int64_t grace_ns)
+void flows_drain(Flows *flows, int64_t grace_ns)
 {
-    Answer answer;
-    answer_init(&answer);
-    flow_engine_drain(flows->engine, grace_ns, on_answer, &answer);
-    assert_int_equal(answer_wait(&answer), FLOW_OK);
-    flow_engine_close(flows->engine);
-    flow_store_close(flows->store);
-    flow_registry_free(flows->registry);
-    free(flows);
+    flows->drain = flow_new(Answer);
+    answer_init(flows->drain);
+    flow_engine_drain(flows->engine, grace_ns, on_answer, flows->drain);
 }
 
 void flows_close(Flows *flows)
 {
-    flows_close_after(flows, 0);
+    if (flows->drain == NULL)
+        flows_drain(flows, 0);
+    assert_int_equal(answer_wait(flows->drain), FLOW_OK);
+    flow_engine_close(flows->engine);
+    flow_store_close(flows->store);
+    flow_registry_free(flows->registry);
+    free(flows->drain);
+    free(flows);
 }
 
 /* ---- runs ---- */

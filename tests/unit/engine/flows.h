@@ -27,12 +27,14 @@ typedef struct Flows {
     FlowEngine *engine;
     FlowRegistry *registry;
     FlowClock *clock;
+    struct Answer *drain;
 } Flows;
 
 /* Resumes what the store has, too. */
 Flows *flows_open(const FlowsOptions *options);
-/* Drains with `grace_ns`, then closes everything. */
-void flows_close_after(Flows *flows, int64_t grace_ns);
+/* Asks the engine to drain; flows_close() waits for it. */
+void flows_drain(Flows *flows, int64_t grace_ns);
+/* Drains (without grace, unless flows_drain() has begun it), then closes everything. */
 void flows_close(Flows *flows);
 
 /* An inline workflow; the run's id, yours to free(). Fails the test when it is refused. */
