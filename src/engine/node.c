@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/mem.h"
+
 const char *flow_node_kind_name(FlowNodeKind kind)
 {
     static const char *const names[FLOW_NODE_KIND_COUNT] = {
@@ -83,10 +85,27 @@ void flow_node_call_elements_take(FlowNodeCall *call, FlowValue array_take)
     flow_value_assign_take(&call->elements, array_take);
 }
 
+/* Dead letters know only these reasons; what lower rooms say beyond them stays in the message. */
 static FlowNodeOutcome failed(FlowNodeCall *call)
 {
-    if (!call->error.reason[0])
-        memcpy(call->error.reason, "NODE_FAILED", sizeof("NODE_FAILED"));
+    static const char *const known[] = {"NODE_FAILED", "INVALID_FORM",    "TEMPLATE_ERROR",
+                                        "TIMEOUT",     "CANCELLED",       "INTERRUPTED",
+                                        "WORKER_LOST", "PROCESS_CRASHED", "PAYLOAD_TOO_LARGE"};
+    static const char *const others[][2] = {{"TEMPLATE_LIMIT", "TEMPLATE_ERROR"},
+                                            {"TEMPLATE_SYNTAX", "TEMPLATE_ERROR"},
+                                            {"VALUE_TOO_LARGE", "PAYLOAD_TOO_LARGE"},
+                                            {"VALUE_TOO_DEEP", "PAYLOAD_TOO_LARGE"}};
+    char *reason = call->error.reason;
+    for (size_t i = 0; i < FLOW_COUNT(known); i++) {
+        if (strcmp(reason, known[i]) == 0)
+            return FLOW_NODE_FAILED;
+    }
+    const char *instead = "NODE_FAILED";
+    for (size_t i = 0; i < FLOW_COUNT(others); i++) {
+        if (strcmp(reason, others[i][0]) == 0)
+            instead = others[i][1];
+    }
+    strcpy(reason, instead);
     return FLOW_NODE_FAILED;
 }
 

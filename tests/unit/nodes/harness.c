@@ -232,7 +232,9 @@ char *harness_form_errors(const char *type, const char *form)
     FlowBuf said;
     assert_non_null(found);
     flow_buf_init(&said, 0);
-    flow_form_load(flow_registry_schema(registry, found), values, NULL, &loaded, &errors);
+    const FlowFormSchema *schema = flow_registry_schema(registry, found);
+    if (schema)
+        flow_form_load(schema, values, NULL, &loaded, &errors);
     for (size_t i = 0; i < errors.count; i++)
         flow_buf_printf(&said, "%s%s%s%s", i ? "; " : "", errors.items[i].name ? errors.items[i].name : "",
                         errors.items[i].name ? ": " : "", errors.items[i].message);
