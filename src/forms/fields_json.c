@@ -125,25 +125,34 @@ static bool stringify(FlowValue *value)
     return ok;
 }
 
+static const struct {
+    FlowValueKind kind;
+    FlowMessageId message;
+    bool texts;
+} kinds[] = {
+    [FLOW_JSON_KIND_OBJECT] = {FLOW_VALUE_OBJECT, FLOW_MESSAGE_JSON_OBJECT, false},
+    [FLOW_JSON_KIND_ARRAY] = {FLOW_VALUE_ARRAY, FLOW_MESSAGE_JSON_ARRAY, false},
+    [FLOW_JSON_KIND_TEXTS] = {FLOW_VALUE_ARRAY, FLOW_MESSAGE_JSON_TEXTS, true},
+    [FLOW_JSON_KIND_TEXT_MAP] = {FLOW_VALUE_OBJECT, FLOW_MESSAGE_JSON_TEXT_MAP, true},
+};
+
+bool flow_field__check_json_kind(FlowCleaning *cleaning, FlowValue value)
+{
+    FlowJsonKind wanted = cleaning->field->spec->json;
+    return wanted == FLOW_JSON_KIND_ANY || flow_value_kind(value) == kinds[wanted].kind ||
+           flow_cleaning__fail(cleaning, kinds[wanted].message, NULL);
+}
+
 /* The kind of JSON that is asked for; runs on every value that is not null. */
 static bool finish_json(FlowCleaning *cleaning, FlowValue *value)
 {
-    static const struct {
-        FlowValueKind kind;
-        FlowMessageId message;
-        bool texts;
-    } kinds[] = {
-        [FLOW_JSON_KIND_OBJECT] = {FLOW_VALUE_OBJECT, FLOW_MESSAGE_JSON_OBJECT, false},
-        [FLOW_JSON_KIND_ARRAY] = {FLOW_VALUE_ARRAY, FLOW_MESSAGE_JSON_ARRAY, false},
-        [FLOW_JSON_KIND_TEXTS] = {FLOW_VALUE_ARRAY, FLOW_MESSAGE_JSON_TEXTS, true},
-        [FLOW_JSON_KIND_TEXT_MAP] = {FLOW_VALUE_OBJECT, FLOW_MESSAGE_JSON_TEXT_MAP, true},
-    };
     FlowJsonKind wanted = cleaning->field->spec->json;
     if (wanted == FLOW_JSON_KIND_ANY || flow_value_is_null(*value))
         return true;
-    if (flow_value_kind(*value) != kinds[wanted].kind || (kinds[wanted].texts && !stringify(value)))
-        return flow_cleaning__fail(cleaning, kinds[wanted].message, NULL);
-    return true;
+    if (!flow_field__check_json_kind(cleaning, *value))
+        return false;
+    return !kinds[wanted].texts || stringify(value) ||
+           flow_cleaning__fail(cleaning, kinds[wanted].message, NULL);
 }
 
 /* The lengths of a JSONField are nowhere checked by Django either (they would fail on numbers). */

@@ -160,8 +160,11 @@ static bool load_nested(Binder *self, const FlowField *field)
     }
     if (flow_value_kind(value) >= FLOW_VALUE_ARRAY)
         slot->nested = flow_nested__compile(field, value, &self->options, self->errors, &slot->failed);
-    if (slot->nested != NULL)
+    if (slot->nested != NULL) {
+        FlowCleaning cleaning = {.schema = self->schema, .field = field, .errors = self->errors};
         slot->kind = FLOW_SLOT_NESTED;
+        slot->failed = !flow_field__check_json_kind(&cleaning, value);
+    }
     flow_value_unref(parsed);
     return slot->nested != NULL || slot->failed;
 }

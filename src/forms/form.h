@@ -25,9 +25,8 @@
 /* ---- errors ---- */
 
 enum {
-    FLOW_FORM_NO_FIELD = -1,     /* an error of the form as a whole, or of a key that is no field */
-    FLOW_FORM_ERRORS_MAX = 1000, /* more are counted, not kept */
-    FLOW_FORM_REASON_COUNT = 2
+    FLOW_FORM_NO_FIELD = -1,    /* an error of the form as a whole, or of a key that is no field */
+    FLOW_FORM_ERRORS_MAX = 1000 /* more are counted, not kept */
 };
 
 #define FLOW_FORM_REASON_INVALID  "INVALID_FORM"

@@ -186,6 +186,8 @@ const FlowFieldOps *flow_field__ops(FlowFieldType type);
 bool flow_field__clean(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_value);
 /* The same for what an {{ expression }} gave: a string stays one, unless it is a JSON list or object. */
 bool flow_field__clean_native(FlowCleaning *cleaning, FlowValue raw, FlowValue *ret_value);
+/* The kind of JSON that the field asks for, as far as it can be seen before templates inside are rendered. */
+bool flow_field__check_json_kind(FlowCleaning *cleaning, FlowValue value);
 /* A string as JSON, with the bounds that hold for all fields. */
 bool flow_form__read_json(FlowValue text, FlowValue *ret_value);
 /* null, "", [] and {} */

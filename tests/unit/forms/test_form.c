@@ -81,6 +81,9 @@ static const Row rows[] = {
      "{'j': {'X-N': '{{ data.n }}'}}", "{'data': {'n': [5]}}", "dynamic",
      "! j: Enter a JSON object whose values are texts."},
 
+    {"{'name': 'j', 'type': 'JSONField', 'nested': true, 'json': 'object'}", "{'j': ['{{ data.n }}']}", "{}",
+     "j: Enter a JSON object.", NULL},
+
     /* expressions */
     {"{'name': 'e', 'type': 'CharField', 'expression': true}", "{'e': 'data.n > 2'}", "{'data': {'n': 3}}",
      "dynamic", "{'e':true}"},

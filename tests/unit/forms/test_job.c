@@ -293,8 +293,9 @@ static void choices_without_parents_are_asked_for_at_once(void **state)
     FlowFormSchema *schema = NULL;
     FlowFormView view = {0};
     FlowFormInput input = {.mode = FLOW_FORM_UNBOUND};
-    FlowValue description = json("{\"fields\": [{\"name\": \"workflow\", \"type\": \"ChoiceField\", \"choices\": [[\"\", "
-                                 "\"---\"]], \"dynamic_choices\": true}]}");
+    FlowValue description =
+        json("{\"fields\": [{\"name\": \"workflow\", \"type\": \"ChoiceField\", \"choices\": [[\"\", "
+             "\"---\"]], \"dynamic_choices\": true}]}");
     assert_int_equal(flow_form_schema_read(description, load_choices, &loader, &schema, NULL), FLOW_OK);
     assert_int_equal(flow_form_view_now(schema, &input, NULL, flow_value_null(), &view, NULL), FLOW_OK);
     assert_string_equal(loader.asked, "workflow");
