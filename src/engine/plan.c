@@ -79,12 +79,12 @@ static bool is_body_branch(const FlowGraphNode *node, uint32_t branch)
 static uint32_t next_edge(const FlowPlanner *self, Step *step)
 {
     const FlowGraphNode *node = &self->graph->nodes[step->node];
+    if (node->branch_count == 0)
+        return FLOW_GRAPH_NONE;
     for (;;) {
-        const FlowGraphBranch *branch = &node->branches[step->branch];
-        bool wanted = node->branch_count && is_body_branch(node, step->branch) == step->in_bodies;
-        if (wanted && step->edge)
-            return branch->edges[--step->edge];
-        if (node->branch_count && step->branch) {
+        if (step->edge && is_body_branch(node, step->branch) == step->in_bodies)
+            return node->branches[step->branch].edges[--step->edge];
+        if (step->branch) {
             step->branch--;
         } else if (!step->in_bodies && flow_graph_node_has(node, FLOW_NODE_FOR_EACH)) {
             step->in_bodies = true;
