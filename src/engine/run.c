@@ -57,6 +57,8 @@ void flow_run__poke(FlowRun *run)
 
 void flow_run__wake_events(FlowRun *run, uint32_t loop)
 {
+    if (atomic_exchange(&run->loops[loop].is_waking, true))
+        return;
     flow_run__ref(run);
     flow_loop_post(run->engine->control, &run->loops[loop].wake_task);
 }
@@ -342,7 +344,9 @@ static void look(FlowRun *run)
     }
     if (some_ended)
         tell_readers(run);
-    if (run->loops_ended == run->loop_count)
+    if (run->loops_ended == run->loop_count && atomic_load(&run->posts) > 0)
+        flow_run__poke(run); /* the loops' last events are behind us in the inbox */
+    else if (run->loops_ended == run->loop_count)
         finish(run);
     else if (!run->is_draining && follow_loops(run))
         save(run, false, NULL, NULL);

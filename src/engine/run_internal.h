@@ -38,7 +38,7 @@ typedef struct FlowRunLoop {
     bool told_writers_end;
     FlowEventRing *ring;     /* what the runner writes, or is to write, to */
     FlowEventRing *old_ring; /* taken back; freed when the runner has let go of it */
-    _Atomic bool is_awake;   /* wake_task is in control's inbox */
+    _Atomic bool is_waking;  /* wake_task is in control's inbox */
     FlowTask wake_task;
     FlowTask release_task; /* through the loop and back, after its runner has ended */
 } FlowRunLoop;

@@ -104,7 +104,10 @@ void flow_run__on_drain_timer(FlowTimer *timer)
 
 void flow_run__on_wake(FlowTask *task)
 {
-    FlowRun *run = flow_container_of(task, FlowRunLoop, wake_task)->run;
+    FlowRunLoop *loop = flow_container_of(task, FlowRunLoop, wake_task);
+    FlowRun *run = loop->run;
+    /* Before looking: who writes from now on wakes again. */
+    atomic_store(&loop->is_waking, false);
     if (!run->last_view)
         flow_run__drain_rings(run);
     flow_run__unref(run);

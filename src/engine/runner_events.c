@@ -116,7 +116,7 @@ void flow_runner__emit_node_ended(FlowStrand *strand, FlowNodeOutcome outcome, i
         record->iteration = runner->iterations + 1;
     if (kind == FLOW_EVENT_NODE_FAILED)
         set_error(record, &call->error);
-    if (runner->listen_payloads) {
+    if (runner->listen_payloads && (kind == FLOW_EVENT_NODE_FAILED || outcome != FLOW_NODE_COMPLETED)) {
         FlowValue data = kind == FLOW_EVENT_NODE_COMPLETED && call->has_data ? call->out_data : strand->data;
         bool cut = flow_value_size(data) > FLOW_EVENT_PAYLOAD_MAX;
         detail_of(record)->data = cut ? flow_value_null() : flow_value_ref(data);
