@@ -549,36 +549,46 @@ static void on_new(FlowGrpcTag *tag, bool ok)
     leave(self);
 }
 
+static void deliver_bytes(FlowGrpcCall *self, const void *bytes, size_t len)
+{
+    if (self->base.method->wire->client_streaming)
+        flow_rpc_call_message(&self->base, bytes, len);
+    else
+        flow_rpc_call_start(&self->base, bytes, len);
+}
+
+static void deliver_compressed(FlowGrpcCall *self, const grpc_byte_buffer *buffer)
+{
+    FlowBuf whole;
+    FlowError error;
+    flow_buf_init(&whole, 0);
+    size_t limit = flow_rpc_server_limits(self->base.server)->request_bytes;
+    if (flow_grpc__inflate(buffer, limit, &whole, &error) == FLOW_OK)
+        deliver_bytes(self, whole.data, whole.len);
+    else if (self->base.started)
+        flow_rpc_call_abort(&self->base, &error);
+    else
+        flow_rpc_fail(&self->base, &error);
+    flow_buf_done(&whole);
+}
+
 /* Hands the bytes on; without a copy when they lie in one piece. */
 static void deliver(FlowGrpcCall *self, grpc_byte_buffer *buffer)
 {
-    void (*to)(FlowRpcCall *, const void *, size_t) =
-        self->base.method->wire->client_streaming ? flow_rpc_call_message : flow_rpc_call_start;
-    grpc_byte_buffer_reader reader;
-    if (grpc_byte_buffer_reader_init(&reader, buffer) == 0) {
-        FlowError error;
-        flow_error_set(&error, FLOW_INVALID_ARGUMENT, "MALFORMED_MESSAGE", NULL,
-                       "the message can't be decompressed");
-        if (self->base.started)
-            flow_rpc_call_abort(&self->base, &error);
-        else
-            flow_rpc_fail(&self->base, &error);
-        return;
-    }
-    grpc_slice *whole;
-    if (grpc_byte_buffer_length(buffer) == 0) {
-        to(&self->base, "", 0);
-    } else if (grpc_byte_buffer_reader_peek(&reader, &whole) != 0 &&
-               GRPC_SLICE_LENGTH(*whole) == grpc_byte_buffer_length(reader.buffer_out)) {
-        to(&self->base, GRPC_SLICE_START_PTR(*whole), GRPC_SLICE_LENGTH(*whole));
+    const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
+    if (buffer->data.raw.compression != GRPC_COMPRESS_NONE) {
+        deliver_compressed(self, buffer);
+    } else if (slices->count <= 1) {
+        deliver_bytes(self, slices->count != 0 ? GRPC_SLICE_START_PTR(slices->slices[0]) : NULL,
+                      slices->length);
     } else {
-        grpc_byte_buffer_reader_destroy(&reader);
+        grpc_byte_buffer_reader reader;
         grpc_byte_buffer_reader_init(&reader, buffer);
-        grpc_slice copy = grpc_byte_buffer_reader_readall(&reader);
-        to(&self->base, GRPC_SLICE_START_PTR(copy), GRPC_SLICE_LENGTH(copy));
-        grpc_slice_unref(copy);
+        grpc_slice whole = grpc_byte_buffer_reader_readall(&reader);
+        deliver_bytes(self, GRPC_SLICE_START_PTR(whole), GRPC_SLICE_LENGTH(whole));
+        grpc_slice_unref(whole);
+        grpc_byte_buffer_reader_destroy(&reader);
     }
-    grpc_byte_buffer_reader_destroy(&reader);
 }
 
 static void on_receive(FlowGrpcTag *tag, bool ok)

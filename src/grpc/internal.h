@@ -121,6 +121,9 @@ void flow_grpc__wake(FlowGrpcCall *call);
 void flow_grpc__quiet(FlowGrpcServer *server);
 void flow_grpc__queue_done(FlowGrpcQueue *queue);
 
+/* Appends the content of a compressed buffer; RESOURCE_EXHAUSTED when it is larger than `limit`. */
+FlowStatus flow_grpc__inflate(const grpc_byte_buffer *buffer, size_t limit, FlowBuf *to, FlowError *reterr);
+
 /* The credentials for one listener; they use *ret_tls, which is freed when the server is gone. */
 FlowStatus flow_grpc__tls_new(const FlowTlsFiles *files, FlowGrpcTls **ret_tls,
                               grpc_server_credentials **ret_credentials, FlowError *reterr);

@@ -41,6 +41,8 @@ static grpc_server *make_core(FlowGrpcServer *self, const FlowGrpcOptions *optio
         integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)limits->request_bytes),
         integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, (int)limits->reply_bytes),
         integer(GRPC_ARG_MAX_METADATA_SIZE, 16384),
+        /* The core would decompress without bound: we do it ourselves, see inflate.c. */
+        integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
         integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, (int)(options->streams != 0 ? options->streams : STREAMS)),
         integer(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10000),
         /* Streams may be quiet for hours: look whether the peer is alive, and let clients do the same. */

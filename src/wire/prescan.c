@@ -148,7 +148,9 @@ static FlowStatus scan_known(Scanner *self, Frame *frame, const FlowWireItem *it
         return count_nodes(self, frame, (size_t)count, rounded((size_t)count * 8));
     }
     size_t memory = field->repeated ? 16 : 0;
-    if (item->type == FLOW_WT_LENGTH)
+    /* Copied are texts, and what is kept as bytes; of messages only their structs count, see scan_message(). */
+    const ProtobufCFieldDescriptor *c = field->c;
+    if (c != NULL && (c->type == PROTOBUF_C_TYPE_STRING || c->type == PROTOBUF_C_TYPE_BYTES))
         memory += rounded(flow_span_len(item->bytes) + 1);
     FlowStatus status = count_nodes(self, frame, 1, memory);
     if (status == FLOW_OK && field->type == FLOW_WIRE_STRING)
