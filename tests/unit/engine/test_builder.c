@@ -127,9 +127,75 @@ static void check_row(void **state)
     flow_registry_free(registry);
 }
 
+/* The list of post-processors can be extended; all of them get faulty graphs, too. */
+static uint32_t nodes_seen, untyped_seen;
+
+static void count_nodes(FlowGraph *graph, FlowProblems *problems)
+{
+    nodes_seen = graph->node_count;
+    untyped_seen = 0;
+    for (uint32_t i = 0; i < graph->node_count; i++)
+        untyped_seen += graph->nodes[i].type == NULL;
+    flow_problems_add(problems, FLOW_PROBLEM_NODE_NOT_READY, "p", NULL, NULL,
+                      "the third post-processor says so");
+}
+
+static void test_post_processors(void **state)
+{
+    (void)state;
+    static const FlowPostProcessor list[] = {
+        {"QueueMapper", flow_queue_mapper_run}, {"Counter", count_nodes}, {NULL, NULL}};
+    FlowRegistry *registry = test_registry();
+    FlowValue definition = test_definition("p>u u>w w>r");
+    FlowBuilder builder = {.registry = registry, .workflow_id = "wf", .post_processors = list};
+    FlowProblems problems;
+    flow_problems_init(&problems);
+    FlowGraph *graph = flow_builder_build(&builder, definition, &problems);
+    assert_int_equal(nodes_seen, 4);
+    assert_int_equal(untyped_seen, 1);
+    assert_int_equal(problems.errors, 2);
+    assert_int_equal(graph->queue_count, 1);
+    assert_false(graph->is_sound);
+    flow_graph_unref(graph);
+    flow_problems_done(&problems);
+    flow_value_unref(definition);
+    flow_registry_free(registry);
+}
+
+/* The workflow's own id serves where the builder gets none; very long names end with a hash. */
+static void test_mapped_names(void **state)
+{
+    (void)state;
+    FlowRegistry *registry = test_registry();
+    FlowValue definition = test_definition("p>w w>r");
+    FlowBuilder builder = {.registry = registry};
+    FlowProblems problems;
+    flow_problems_init(&problems);
+    assert_int_equal(flow_object_set_take(&definition, "id", flow_value_string("mine"), NULL), FLOW_OK);
+    FlowGraph *graph = flow_builder_build(&builder, definition, &problems);
+    assert_string_equal(graph->queues[0].name, "mine.queue_w_r");
+    flow_graph_unref(graph);
+    flow_value_unref(definition);
+    char slashes[101] = "", notation[400];
+    memset(slashes, '/', 100);
+    snprintf(notation, sizeof(notation), "p>w%s w%s>r", slashes, slashes);
+    definition = test_definition(notation);
+    graph = flow_builder_build(&builder, definition, &problems);
+    assert_int_equal(strlen(graph->queues[0].name), 233);
+    assert_int_equal(strncmp(graph->queues[0].name, "queue_w%2F%2F", 13), 0);
+    assert_int_equal(problems.count, 0);
+    flow_graph_unref(graph);
+    flow_value_unref(definition);
+    flow_problems_done(&problems);
+    flow_registry_free(registry);
+}
+
 int main(void)
 {
-    static struct CMUnitTest tests[FLOW_COUNT(rows)];
+    static const struct CMUnitTest others[] = {cmocka_unit_test(test_post_processors),
+                                               cmocka_unit_test(test_mapped_names)};
+    static struct CMUnitTest tests[FLOW_COUNT(rows) + FLOW_COUNT(others)];
+    memcpy(tests + FLOW_COUNT(rows), others, sizeof(others));
     for (size_t i = 0; i < FLOW_COUNT(rows); i++)
         tests[i] = (struct CMUnitTest){rows[i].name, check_row, NULL, NULL, (void *)&rows[i]};
     return cmocka_run_group_tests_name("builder", tests, NULL, NULL);
