@@ -250,6 +250,15 @@ static bool send(Watch *watch, const FlowEvent *event)
     return room;
 }
 
+static void end_draining(Watch *watch)
+{
+    FlowError error;
+    flow_error_set(&error, FLOW_UNAVAILABLE, "DRAINING", NULL,
+                   "the server is stopping; watch again with after_cursor %lld when it is back",
+                   (long long)watch->cursor);
+    end(watch, &error);
+}
+
 static void pump_events(Watch *watch)
 {
     FlowEvent events[EVENTS_AT_ONCE];
@@ -263,7 +272,10 @@ static void pump_events(Watch *watch)
             send(watch, &events[i]);
         left -= (int)count;
     }
-    if (status == FLOW_WATCH_ENDED)
+    /* An engine that drains ends its watches, although the runs go on after a restart. */
+    if (status == FLOW_WATCH_ENDED && atomic_load(&watch->services->stopping))
+        end_draining(watch);
+    else if (status == FLOW_WATCH_ENDED)
         end(watch, NULL);
     else if (left <= 0)
         schedule(watch);
@@ -285,10 +297,7 @@ static void pump(FlowTask *task)
         flow_error_set(&error, FLOW_CANCELLED, NULL, NULL, "the client gave up");
         end(watch, &error);
     } else if (atomic_load(&watch->draining)) {
-        flow_error_set(&error, FLOW_UNAVAILABLE, "DRAINING", NULL,
-                       "the server is stopping; watch again with after_cursor %lld when it is back",
-                       (long long)watch->cursor);
-        end(watch, &error);
+        end_draining(watch);
     } else {
         pump_events(watch);
     }
