@@ -66,16 +66,15 @@ static void clean(Runner *self, size_t index, const FlowValue *raw)
         flow_field__clean(&cleaning, self->rendered[index], &self->cleaned[index]);
 }
 
-/* For the person who looks at the failure: {field: what it rendered to}. */
+/* For the person who looks at the failure: {field: what it rendered to, or its stored text where it did not render}. */
 static FlowValue rendered_object(const Runner *self, const bool *done)
 {
     FlowValue object = flow_value_object();
     for (size_t i = 0; i < self->form->schema->count; i++) {
         const FlowField *field = &self->form->schema->fields[i];
-        if (!done[i])
-            continue;
+        FlowValue shown = done[i] ? self->rendered[i] : self->form->slots[i].stored;
         FlowValue value = field->spec->type == FLOW_FIELD_SECRET ? flow_value_string(FLOW_SECRET_MASK)
-                                                                 : flow_value_ref(self->rendered[i]);
+                                                                 : flow_value_ref(shown);
         if (flow_object_setn_take(&object, field->spec->name, field->name_len, value, NULL) != FLOW_OK)
             break;
     }

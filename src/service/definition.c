@@ -195,6 +195,23 @@ FlowStatus flow_definition_mask(FlowValue *definition, FlowValue from, const cha
     return FLOW_OK;
 }
 
+FlowStatus flow_definition_keep_order(FlowValue *definition, FlowValue from, FlowError *reterr)
+{
+    FlowValue kept = flow_value_ref(from);
+    FlowStatus status = FLOW_OK;
+    for (size_t i = 0; i < FLOW_COUNT(store_keys) && status == FLOW_OK; i++)
+        status = flow_object_remove(&kept, store_keys[i], reterr);
+    if (status == FLOW_OK && !flow_value_equal(kept, *definition)) {
+        flow_value_assign_take(definition, flow_value_ref(from));
+    } else if (status == FLOW_OK) {
+        const FlowValue *draft = flow_object_get(from, "draft");
+        if (draft != NULL)
+            status = flow_object_set_take(definition, "draft", flow_value_ref(*draft), reterr);
+    }
+    flow_value_unref(kept);
+    return status;
+}
+
 /* ---- small things ---- */
 
 const char *flow_definition_text(FlowValue definition, const char *key)

@@ -30,6 +30,9 @@ FlowStatus flow_definition_to_pb(const FlowWorkflowRecord *record, FlowArena *ar
 FlowStatus flow_definition_mask(FlowValue *definition, FlowValue from, const char *const *paths, size_t count,
                                 FlowError *reterr);
 
+/* Makes `definition` what `from` says: it stays as it is, order included, when both say the same. */
+FlowStatus flow_definition_keep_order(FlowValue *definition, FlowValue from, FlowError *reterr);
+
 /* "" when there is no such text; borrowed. */
 const char *flow_definition_text(FlowValue definition, const char *key);
 bool flow_definition_flag(FlowValue definition, const char *key);

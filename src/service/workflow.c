@@ -216,7 +216,22 @@ static void create_workflow(FlowRpcCall *call, void *context)
         start_build(job, store);
 }
 
-/* With a mask: the current definition is read, the named fields are replaced, and the result is put under its etag. */
+/*
+ * The current definition has been read. With a mask: the named fields are replaced in it, and the result is put under its
+ * etag. Without: a new one that says the same takes the current one's text, which the store then knows to be no change
+ * (clients write the members of a Struct in any order).
+ */
+static FlowStatus merge_with_current(Job *job, const Flowengine__V1__UpdateWorkflowRequest *request,
+                                     FlowValue *current, FlowError *reterr)
+{
+    if (request->update_mask == NULL || request->update_mask->n_paths == 0)
+        return flow_definition_keep_order(current, job->definition, reterr);
+    if (job->etag[0] == '\0')
+        snprintf(job->etag, sizeof job->etag, "%s", job->get.workflow.etag);
+    return flow_definition_mask(current, job->definition, (const char *const *)request->update_mask->paths,
+                                request->update_mask->n_paths, reterr);
+}
+
 static void on_got_for_update(FlowStoreOp *op)
 {
     Job *job = job_of(op);
@@ -224,14 +239,10 @@ static void on_got_for_update(FlowStoreOp *op)
     FlowError error = op->error;
     FlowValue current = flow_value_null();
     FlowStatus status = error.status;
-    if (status == FLOW_OK && job->etag[0] == '\0')
-        snprintf(job->etag, sizeof job->etag, "%s", job->get.workflow.etag);
     if (status == FLOW_OK)
         status = flow_definition_decode(&job->get.workflow, &current, &error);
     if (status == FLOW_OK)
-        status =
-            flow_definition_mask(&current, job->definition, (const char *const *)request->update_mask->paths,
-                                 request->update_mask->n_paths, &error);
+        status = merge_with_current(job, request, &current, &error);
     flow_store_op_done(op);
     if (status != FLOW_OK) {
         flow_value_unref(current);
@@ -253,12 +264,10 @@ static void update_workflow(FlowRpcCall *call, void *context)
     snprintf(job->etag, sizeof job->etag, "%s", request->workflow->etag);
     if (flow_definition_from_pb(request->workflow, job->id, &job->definition, &error) != FLOW_OK) {
         fail(job, &error);
-    } else if (request->update_mask != NULL && request->update_mask->n_paths > 0) {
+    } else {
         prepare(job, on_got_for_update);
         job->get.id = job->id;
         flow_store_workflow_get(job->services->store, &job->get);
-    } else {
-        start_build(job, store);
     }
 }
 
