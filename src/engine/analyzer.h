@@ -66,7 +66,9 @@ typedef struct FlowPlan {
     const FlowPlanEdge *edges;
     const FlowPlanSlot *slots;
     uint32_t node_count, edge_count, slot_count, join_count;
-    const uint32_t *ends; /* nodes without an edge in this loop, in the plan */
+    /* Nodes, in the plan, where a branch ends for the producer: non-blocking ones, and those from which no edge leads on.
+     * What is behind a non-blocking node or in the body of a for-each is left out. */
+    const uint32_t *ends;
     uint32_t end_count;
     FlowPoolKind pool;
     const char *pool_reason; /* "THREAD because of node 4 (file-reader)" */

@@ -357,12 +357,26 @@ static void set_flags(FlowPlanner *self)
     }
 }
 
+/* Nodes behind a boundary are none of the producer's, those in a body belong to its for-each. */
 static void find_ends(FlowPlanner *self)
 {
     uint32_t count = 0;
     uint32_t *ends = get(self, self->plan->node_count, sizeof(*ends));
+    uint8_t *is_reached = self->reaches_join; /* not needed any more */
+    memset(is_reached, 0, self->plan->node_count);
+    is_reached[0] = 1;
     for (uint32_t i = 0; i < self->plan->node_count; i++) {
-        if (self->nodes[i].edge_first == self->nodes[i].edge_end)
+        const FlowPlanNode *node = &self->nodes[i];
+        if (!is_reached[i] || node->body_of != FLOW_GRAPH_NONE)
+            continue;
+        bool goes_on = false;
+        for (uint32_t b = 0; b < node->def->branch_count && !node->is_boundary; b++) {
+            const FlowPlanBranch *branch = &node->branches[b];
+            goes_on |= !is_body_branch(node->def, b) && branch->edge_first != branch->edge_end;
+            for (uint32_t e = branch->edge_first; e < branch->edge_end; e++)
+                is_reached[self->edges[e].target] = 1;
+        }
+        if (!goes_on)
             ends[count++] = i;
     }
     self->plan->ends = ends;

@@ -100,6 +100,34 @@ static void check_plan(void **state)
     done(&built);
 }
 
+static void test_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *graph, *ends;
+    } rows[] = {
+        {"p", "p "},
+        {"p>a a>b p>d", "b d "},
+        {"p>n n>x p>a", "n a "},
+        {"p>c c.yes>n c.no>a n>x a>x", "n x "},
+        {"p>f f.body>b b>y f.default>d", "d "},
+        {"p>f f.body>b", "f "},
+        {"p>w w>r r>a", "w "},
+        {"p>c c.yes>a", "a "},
+    };
+    for (size_t i = 0; i < FLOW_COUNT(rows); i++) {
+        Built built = build(rows[i].graph);
+        const FlowPlan *plan = flow_analyzer_loop(built.analyzer, 0);
+        FlowBuf said;
+        flow_buf_init(&said, 0);
+        for (uint32_t e = 0; e < plan->end_count; e++)
+            flow_buf_printf(&said, "%s ", id_of(plan, plan->ends[e]));
+        assert_string_equal(flow_buf_text(&said), rows[i].ends);
+        flow_buf_done(&said);
+        done(&built);
+    }
+}
+
 static void test_dead_ranges(void **state)
 {
     (void)state;
@@ -583,13 +611,10 @@ int main(void)
 {
     enum { PLANS = FLOW_COUNT(plan_rows), QUEUES = FLOW_COUNT(queue_rows) };
     static const struct CMUnitTest others[] = {
-        cmocka_unit_test(test_dead_ranges),
-        cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_ways),
-        cmocka_unit_test(test_first_node),
-        cmocka_unit_test(test_random_dead_paths),
-        cmocka_unit_test(test_random_joins),
-        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_ends),         cmocka_unit_test(test_dead_ranges),
+        cmocka_unit_test(test_pools),        cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_first_node),   cmocka_unit_test(test_random_dead_paths),
+        cmocka_unit_test(test_random_joins), cmocka_unit_test(test_large),
     };
     static struct CMUnitTest tests[PLANS + QUEUES + FLOW_COUNT(others)];
     for (size_t i = 0; i < PLANS; i++)
