@@ -1,6 +1,7 @@
 /*
- * sqlite_body.c - large bodies have rows of their own, so that a payload that goes on unchanged, or to several
- * queues, moves as an id. How many deliveries use a body is counted in memory; only those shared are noted.
+ * sqlite_body.c - a large body that goes on unchanged, or to several queues, gets a row of its own and moves as an
+ * id from then on. Others stand in the delivery's row, where they cost least. How many deliveries use a body is
+ * counted in memory; only those shared are noted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static void change(SqliteStore *self, int64_t id, int by)
 void flow_sqlite__body_use(SqliteStore *self, SqliteDelivery *delivery, const SqliteDelivery *like)
 {
     FlowBlob *blob = delivery->base.base.body;
-    if (like != NULL && like->body_id != 0 && like->base.base.body == blob) {
+    if (like->body_id != 0) {
         delivery->body_id = like->body_id;
         change(self, like->body_id, 1);
         return;

@@ -28,7 +28,7 @@
 enum { SEQ_BITS = 43, QUEUE_NUMBER_MAX = (1 << 20) - 1 };
 #define SEQ_MAX ((UINT64_C(1) << SEQ_BITS) - 1)
 
-/* Bodies from this size on have a row of their own, which deliveries with the same blob share. */
+/* Deliveries with the same blob share a row of the table body, if it has this size or more. */
 enum { OWN_BODY_BYTES = 1024, BODY_MAX = 256 << 20 };
 
 typedef enum StatementId {
@@ -384,7 +384,7 @@ void flow_sqlite__sweep_queues(SqliteStore *self);
 
 /* ---- sqlite_body.c: large bodies ------------------------------------------------------------------------ */
 
-/* Gives the delivery a body row, shared with `like` (may be NULL) if that has the same blob. */
+/* Gives the delivery a body row; that of `like`, which has the same blob, if it has one. */
 void flow_sqlite__body_use(SqliteStore *self, SqliteDelivery *delivery, const SqliteDelivery *like);
 void flow_sqlite__body_release(SqliteStore *self, int64_t body_id);
 bool flow_sqlite__flush_body_deletes(SqliteStore *self);

@@ -667,7 +667,7 @@ SqliteDelivery *flow_sqlite__push_one(SqliteStore *self, SqliteQueue *queue, con
     delivery->base.base.push_ns = now_ns;
     delivery->base.base.redrives = item->redrives;
     delivery->size = flow_blob_len(item->body);
-    if (delivery->size >= OWN_BODY_BYTES)
+    if (delivery->size >= OWN_BODY_BYTES && like != NULL && like->base.base.body == item->body)
         flow_sqlite__body_use(self, delivery, like);
     queue->now.pushed++;
     queue->now.queued++;

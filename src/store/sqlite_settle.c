@@ -8,19 +8,18 @@
 
 bool flow_sqlite__check_item(FlowStoreOp *op, const FlowStoreItem *item, const char *where, size_t index)
 {
+    bool body_ok = item->body != NULL && flow_blob_len(item->body) <= BODY_MAX;
+    if (body_ok && (item->payload_id == NULL || strlen(item->payload_id) <= FLOW_STORE_NAME_MAX))
+        return true;
     char at[64];
     snprintf(at, sizeof at, "%s[%zu]", where, index);
-    if (item->body == NULL || flow_blob_len(item->body) > BODY_MAX) {
+    if (body_ok)
+        flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "ID_INVALID", at, "a payload's id has more than %d bytes",
+                            FLOW_STORE_NAME_MAX);
+    else
         flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "BODY_INVALID", at,
                             "a payload has no body, or more than %d bytes", BODY_MAX);
-        return false;
-    }
-    if (strlen(flow_store__text(item->payload_id)) > FLOW_STORE_NAME_MAX) {
-        flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "ID_INVALID", at,
-                            "a payload's id has more than %d bytes", FLOW_STORE_NAME_MAX);
-        return false;
-    }
-    return true;
+    return false;
 }
 
 static Result exhausted(FlowStoreOp *op, const SqliteQueue *queue)
