@@ -155,7 +155,6 @@ static void submit(FlowStore *store, FlowStoreOp *op, FlowStoreOpKind kind)
     op->place = 0;
     op->ready = op->cancel_seen = false;
     op->error.status = FLOW_OK;
-    op->error.reason[0] = op->error.where[0] = op->error.message[0] = '\0';
     atomic_store_explicit(&op->phase, FLOW_STORE_OP_OPEN, memory_order_relaxed);
     flow_list_init(&op->link);
     flow_arena_init(&op->results, 0);

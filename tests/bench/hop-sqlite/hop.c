@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-enum { WINDOW = 256, IN_FLIGHT = FLOW_STORE_SETTLES_MAX, ROUNDS_MAX = 99 };
+enum { WINDOW = 256, IN_FLIGHT = FLOW_STORE_SETTLES_MAX, PRELOAD = 500, ROUNDS_MAX = 99 };
 
 typedef struct Figures {
     double hops_per_s, cpu_us, hops_per_commit;
@@ -200,10 +200,9 @@ static Figures through_the_store(const char *path, FlowDurability durability, si
         }
     }
     for (size_t pushed = 0; pushed < items;) {
-        enum { BATCH = 500 };
-        static char names[BATCH][40];
-        FlowStoreItem batch[BATCH];
-        size_t count = items - pushed < BATCH ? items - pushed : BATCH;
+        static char names[PRELOAD][48];
+        FlowStoreItem batch[PRELOAD];
+        size_t count = items - pushed < PRELOAD ? items - pushed : PRELOAD;
         for (size_t i = 0; i < count; i++) {
             snprintf(names[i], sizeof names[i], "01932f1e-7a54-7c3e-9a1b-%012zu", pushed + i);
             batch[i] = (FlowStoreItem){names[i], flow_blob_new(movers[0].body, size), 0};
@@ -295,18 +294,21 @@ static Figures bare(const char *path, FlowDurability durability, size_t size, in
     int64_t tail[3] = {0, INT64_C(1) << 43, INT64_C(2) << 43};
     step(db, begin);
     for (size_t i = 0; i < items; i++) {
-        char id[40];
+        char id[48];
         snprintf(id, sizeof id, "01932f1e-7a54-7c3e-9a1b-%012zu", i);
         sqlite3_bind_int64(insert, 1, tail[0]++);
         sqlite3_bind_text(insert, 2, id, -1, SQLITE_STATIC);
         sqlite3_bind_int64(insert, 3, flow_clock_wall_ns(flow_clock_real()));
         sqlite3_bind_blob(insert, 4, body, (int)size, SQLITE_STATIC);
         step(db, insert);
+        if (i % PRELOAD == PRELOAD - 1) {
+            step(db, commit);
+            step(db, begin);
+        }
     }
     step(db, commit);
-    sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     int64_t *keys = flow_calloc((size_t)batch, sizeof *keys);
-    char(*ids)[40] = flow_calloc((size_t)batch, sizeof *ids);
+    char(*ids)[48] = flow_calloc((size_t)batch, sizeof *ids);
     uint64_t commits = 0;
     size_t moved = 0;
     double start = now_s(), cpu = cpu_s();
