@@ -266,12 +266,11 @@ static void door_receive(FlowRpcCall *call)
     (void)call;
 }
 
-static bool door_metadata_at(const FlowRpcCall *call, size_t index, const char **ret_key, size_t *ret_key_len,
-                             const char **ret_value, size_t *ret_value_len)
+bool flow_http__pair_at(const FlowBuf *pairs, size_t index, const char **ret_key, size_t *ret_key_len,
+                        const char **ret_value, size_t *ret_value_len)
 {
-    const FlowHttpCall *self = of(call);
-    const char *at = self->headers.data, *end = at + self->headers.len;
-    for (size_t i = 0; self->headers.len != 0 && at < end; i++) {
+    const char *at = pairs->data, *end = at + pairs->len;
+    for (size_t i = 0; pairs->len != 0 && at < end; i++) {
         size_t key_len = strlen(at), value_len = strlen(at + key_len + 1);
         if (i == index) {
             *ret_key = at;
@@ -283,6 +282,12 @@ static bool door_metadata_at(const FlowRpcCall *call, size_t index, const char *
         at += key_len + value_len + 2;
     }
     return false;
+}
+
+static bool door_metadata_at(const FlowRpcCall *call, size_t index, const char **ret_key, size_t *ret_key_len,
+                             const char **ret_value, size_t *ret_value_len)
+{
+    return flow_http__pair_at(&of(call)->headers, index, ret_key, ret_key_len, ret_value, ret_value_len);
 }
 
 static void door_peer(const FlowRpcCall *call, FlowRpcPeer *ret_peer)
@@ -446,10 +451,7 @@ static void over(FlowHttpCall *self)
     flow_list_remove(&self->link);
     flow_rpc_call_over(&self->base);
     flow_rpc_unref(&self->base);
-    pthread_mutex_lock(&door->lock);
-    if (--door->count == 0)
-        pthread_cond_broadcast(&door->changed);
-    pthread_mutex_unlock(&door->lock);
+    flow_http__door_count(door, -1);
 }
 
 static void on_loop(FlowTask *task)
@@ -516,9 +518,7 @@ void flow_http__call_orphan(FlowHttpCall *self)
     pthread_mutex_unlock(&self->lock);
     if (finished)
         return;
-    pthread_mutex_lock(&door->lock);
-    door->count--;
-    pthread_mutex_unlock(&door->lock);
+    flow_http__door_count(door, -1);
 }
 
 static void on_gone(FlowHttpRequest *request, void *data)
@@ -555,15 +555,22 @@ static void put_pair(FlowBuf *to, const char *name, const char *value)
 }
 
 /* Headers are the call's metadata; x-http-… are ours, whatever the client says. */
-static void copy_headers(FlowHttpCall *self, const FlowHttpRequest *request)
+void flow_http__copy_headers(FlowBuf *to, const FlowHttpRequest *request)
 {
     const char *name, *value;
     for (size_t i = 0; flow_http_header_at(request, i, &name, &value); i++)
         if (strncmp(name, "x-http-", 7) != 0)
-            put_pair(&self->headers, name, value);
-    put_pair(&self->headers, "x-http-method", flow_http_method(request));
-    put_pair(&self->headers, "x-http-path", flow_http_path(request));
-    put_pair(&self->headers, "x-http-query", flow_http_query(request));
+            put_pair(to, name, value);
+    put_pair(to, "x-http-method", flow_http_method(request));
+    put_pair(to, "x-http-path", flow_http_path(request));
+    put_pair(to, "x-http-query", flow_http_query(request));
+}
+
+void flow_http__copy_peer(FlowRpcPeer *to, const FlowHttpRequest *request)
+{
+    snprintf(to->address, sizeof to->address, "%s", flow_http_peer(request));
+    flow_http_identity(request, to->identity, sizeof to->identity);
+    to->secure = flow_http_is_secure(request);
 }
 
 FlowHttpCall *flow_http__call_new(FlowHttpDoor *door, FlowHttpRequest *request, const FlowRoute *route,
@@ -581,16 +588,12 @@ FlowHttpCall *flow_http__call_new(FlowHttpDoor *door, FlowHttpRequest *request, 
     flow_buf_init(&self->headers, 0);
     flow_buf_init(&self->body, 0);
     flow_buf_init(&self->extra, 0);
-    copy_headers(self, request);
-    snprintf(self->peer.address, sizeof self->peer.address, "%s", flow_http_peer(request));
-    flow_http_identity(request, self->peer.identity, sizeof self->peer.identity);
-    self->peer.secure = flow_http_is_secure(request);
+    flow_http__copy_headers(&self->headers, request);
+    flow_http__copy_peer(&self->peer, request);
     flow_rpc_call_new(&self->base, &flow_http__rpc_door, door->rpc);
     flow_rpc_call_init(&self->base, deadline_ns);
     flow_list_push_back(&door->calls, &self->link);
-    pthread_mutex_lock(&door->lock);
-    door->count++;
-    pthread_mutex_unlock(&door->lock);
+    flow_http__door_count(door, 1);
     flow_http_watch(request, &watch, self);
     flow_http_set_log_id(request, self->base.request_id);
     if (deadline_ns != FLOW_RPC_NO_DEADLINE)

@@ -37,6 +37,7 @@ struct FlowHttpDoor {
     size_t count; /* of calls; under lock */
     bool hurry;   /* under lock */
     bool draining;
+    struct FlowWs *ws;
 };
 
 typedef struct FlowHttpCall {
@@ -79,6 +80,14 @@ FlowHttpCall *flow_http__call_new(FlowHttpDoor *door, FlowHttpRequest *request, 
 void flow_http__call_tell(FlowHttpCall *call, bool drain, bool gone);
 /* Loop's thread: the door goes without waiting for the handler. */
 void flow_http__call_orphan(FlowHttpCall *call);
+
+/* Any thread: one call more or less. */
+void flow_http__door_count(FlowHttpDoor *door, int change);
+/* A request's headers as a call's metadata: pairs of texts, each behind the other. */
+void flow_http__copy_headers(FlowBuf *to, const FlowHttpRequest *request);
+void flow_http__copy_peer(FlowRpcPeer *to, const FlowHttpRequest *request);
+bool flow_http__pair_at(const FlowBuf *pairs, size_t index, const char **ret_key, size_t *ret_key_len,
+                        const char **ret_value, size_t *ret_value_len);
 
 /* ---- transcode.c ---- */
 

@@ -445,7 +445,15 @@ static bool scan_head(Connection *self, const char *bytes, size_t len)
         case FLOW_HTTP_SCAN_START:
             if (c == '\n')
                 return false;
-            self->scan = c == '\r' ? FLOW_HTTP_SCAN_START_CR : FLOW_HTTP_SCAN_LINE;
+            self->scan = c == '\r' ? FLOW_HTTP_SCAN_START_CR : FLOW_HTTP_SCAN_FIRST;
+            break;
+        case FLOW_HTTP_SCAN_FIRST:
+        case FLOW_HTTP_SCAN_FIRST_SPACE:
+            if ((unsigned char)c < 0x20 ? c != '\r' : c == ' ' && self->scan == FLOW_HTTP_SCAN_FIRST_SPACE)
+                return false;
+            self->scan = c == '\r'  ? FLOW_HTTP_SCAN_CR
+                         : c == ' ' ? FLOW_HTTP_SCAN_FIRST_SPACE
+                                    : FLOW_HTTP_SCAN_FIRST;
             break;
         case FLOW_HTTP_SCAN_START_CR:
         case FLOW_HTTP_SCAN_CR:

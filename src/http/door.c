@@ -8,12 +8,12 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/binding.h"
 #include "http/call.h"
 #include "http/reply.h"
+#include "http/ws.h"
 #include "wire/cursor.h"
 #include "wire/scalars.h"
 
@@ -49,6 +49,8 @@ FlowStatus flow_http_door_new(FlowRpcServer *rpc, const FlowHttpDoorOptions *opt
     for (size_t i = 0; i < flow_rpc_method_count(rpc) && status == FLOW_OK; i++)
         status = add_method(self, flow_rpc_method_at(rpc, i), reterr);
     if (status == FLOW_OK)
+        status = flow_ws_new(self, &self->ws, reterr);
+    if (status == FLOW_OK)
         *ret_door = self;
     else
         flow_http_door_free(self);
@@ -60,10 +62,20 @@ void flow_http_door_open(FlowHttpDoor *door, FlowHttpServer *server)
     door->loop = flow_http_server_loop(server);
 }
 
+void flow_http__door_count(FlowHttpDoor *door, int change)
+{
+    pthread_mutex_lock(&door->lock);
+    door->count += (size_t)change;
+    if (door->count == 0)
+        pthread_cond_broadcast(&door->changed);
+    pthread_mutex_unlock(&door->lock);
+}
+
 FlowHttpDoor *flow_http_door_free(FlowHttpDoor *door)
 {
     if (door == NULL)
         return NULL;
+    flow_ws_free(door->ws);
     flow_router_free(door->router);
     flow_http_policy_done(&door->policy);
     pthread_cond_destroy(&door->changed);
@@ -97,6 +109,7 @@ static void cancel_on_loop(FlowTask *task)
         flow_rpc_call_abort(&call->base, &error);
         flow_rpc_call_cancel(&call->base);
     }
+    flow_ws_cancel(self->ws, &error);
 }
 
 static void orphan_on_loop(FlowTask *task)
@@ -112,6 +125,7 @@ void flow_http_door_drain(FlowHttpDoor *door)
 {
     door->drain_task.run = drain_on_loop;
     flow_loop_post(door->loop, &door->drain_task);
+    flow_ws_drain(door->ws);
 }
 
 void flow_http_door_hurry(FlowHttpDoor *door)
@@ -150,6 +164,7 @@ void flow_http_door_stop(FlowHttpDoor *door, int64_t grace_ns)
     door->orphan_task.run = orphan_on_loop;
     flow_loop_post(door->loop, &door->orphan_task);
     flow_loop_sync(door->loop);
+    flow_ws_orphan(door->ws);
 }
 
 /* ------------------------------------------------------------------------- who may come in at all */
@@ -165,18 +180,6 @@ static void fail(FlowHttpRequest *request, FlowStatus status, const char *reason
     flow_error_vset(&error, status, reason, NULL, format, args);
     va_end(args);
     flow_http_fail(request, &error);
-}
-
-/* For what is answered before there is a call. */
-static void set_request_id(FlowHttpRequest *request)
-{
-    const char *given = flow_http_header(request, "x-request-id");
-    char made[FLOW_UUID_TEXT];
-    if (given == NULL || !flow_id_valid(given, strlen(given))) {
-        flow_uuid_make(flow_clock_wall_ns(flow_clock_real()), made);
-        given = made;
-    }
-    flow_http_set_header(request, "X-Request-Id", given);
 }
 
 static void answer_preflight(FlowHttpRequest *request)
@@ -195,7 +198,6 @@ bool flow_http_door_admit(FlowHttpDoor *door, FlowHttpRequest *request)
     const char *method = flow_http_method(request);
     if (!flow_http_is_unix(request) &&
         !flow_http_host_allowed(&door->policy, host, flow_http_is_local(request))) {
-        set_request_id(request);
         fail(request, FLOW_PERMISSION_DENIED, "FOREIGN_HOST",
              "this server is not known as \"%.100s\": ask for localhost, or name it with --http-hosts", host);
         return false;
@@ -211,7 +213,6 @@ bool flow_http_door_admit(FlowHttpDoor *door, FlowHttpRequest *request)
     if (origin != NULL)
         flow_http_set_header(request, "Vary", "Origin");
     if (kind == FLOW_ORIGIN_FOREIGN && (preflight || !reads || flow_http_wants_websocket(request))) {
-        set_request_id(request);
         fail(request, FLOW_PERMISSION_DENIED, "FOREIGN_ORIGIN",
              "web pages of %.100s may not call this server: name that origin with --http-origins", origin);
         return false;
@@ -386,6 +387,12 @@ static void answer_head_of_stream(FlowHttpRequest *request, const FlowRoute *rou
     flow_http_reply(request, 200, sse ? "text/event-stream" : "application/x-ndjson", "", 0);
 }
 
+static void refuse_timeout(FlowHttpRequest *request)
+{
+    fail(request, FLOW_INVALID_ARGUMENT, "INVALID_FIELD",
+         "the timeout can't be read: say ?timeout=1.5s, or Grpc-Timeout: 1500m");
+}
+
 void flow_http_door_handle(FlowHttpDoor *door, FlowHttpRequest *request)
 {
     FlowRouteMatch match;
@@ -394,13 +401,18 @@ void flow_http_door_handle(FlowHttpDoor *door, FlowHttpRequest *request)
     FlowBodyKind kind;
     int64_t deadline_ns;
     const char *method = flow_http_method(request), *path = flow_http_path(request);
+    if (strcmp(path, "/v1/ws") == 0 && flow_http_wants_websocket(request)) {
+        flow_http_set_request_id(request);
+        flow_ws_accept(door->ws, request, NULL, FLOW_RPC_NO_DEADLINE);
+        return;
+    }
     flow_buf_init(&allow, 256);
     FlowStatus status = flow_router_match(door->router, method, path, strlen(path), &match, &allow, &error);
     if (status == FLOW_UNIMPLEMENTED)
         flow_http_set_header(request, "Allow", flow_buf_text(&allow));
     flow_buf_done(&allow);
     if (status != FLOW_OK) {
-        set_request_id(request);
+        flow_http_set_request_id(request);
         if (status == FLOW_UNIMPLEMENTED && strcmp(method, "OPTIONS") == 0)
             flow_http_reply(request, 204, NULL, "", 0);
         else
@@ -408,18 +420,23 @@ void flow_http_door_handle(FlowHttpDoor *door, FlowHttpRequest *request)
         return;
     }
     const FlowWireMethod *wire = match.route->method;
-    if (wire->client_streaming) {
-        set_request_id(request);
+    if (wire->server_streaming && flow_http_wants_websocket(request)) {
+        flow_http_set_request_id(request);
+        if (deadline_of(request, &deadline_ns))
+            flow_ws_accept(door->ws, request, &match, deadline_ns);
+        else
+            refuse_timeout(request);
+    } else if (wire->client_streaming) {
+        flow_http_set_request_id(request);
         flow_http_set_header(request, "Upgrade", "websocket");
         fail(request, FLOW_FAILED_PRECONDITION, "UPGRADE_REQUIRED",
              "%s streams both ways: connect with WebSocket", wire->name);
     } else if (wire->server_streaming && strcmp(method, "HEAD") == 0) {
-        set_request_id(request);
+        flow_http_set_request_id(request);
         answer_head_of_stream(request, match.route);
     } else if (!deadline_of(request, &deadline_ns)) {
-        set_request_id(request);
-        fail(request, FLOW_INVALID_ARGUMENT, "INVALID_FIELD",
-             "the timeout can't be read: say ?timeout=1.5s, or Grpc-Timeout: 1500m");
+        flow_http_set_request_id(request);
+        refuse_timeout(request);
     } else if (body_kind(request, match.route, &kind)) {
         start_call(door, request, &match, kind, deadline_ns);
     }

@@ -59,6 +59,8 @@ typedef struct FlowHttpHeader {
 typedef enum FlowHttpScan {
     FLOW_HTTP_SCAN_START, /* empty lines before a request are nothing */
     FLOW_HTTP_SCAN_START_CR,
+    FLOW_HTTP_SCAN_FIRST, /* the request line: single spaces */
+    FLOW_HTTP_SCAN_FIRST_SPACE,
     FLOW_HTTP_SCAN_LINE,
     FLOW_HTTP_SCAN_CR,
     FLOW_HTTP_SCAN_LINE_BEGIN,

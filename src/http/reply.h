@@ -14,6 +14,9 @@ void flow_http_status_json(const FlowRpcDetails *details, FlowBuf *to);
 /* The error with another code than its status has. */
 void flow_http_fail_with_code(FlowHttpRequest *request, int http_code, const FlowError *error);
 
+/* Gives the reply the client's request id, or one that is made, unless it has one. */
+void flow_http_set_request_id(FlowHttpRequest *request);
+
 /* Replaces the content by what gzip makes of it; false (and unchanged) when that isn't smaller. */
 bool flow_http_gzip(FlowBuf *body);
 enum { FLOW_HTTP_GZIP_FROM = 2048 }; /* bytes from which it pays */

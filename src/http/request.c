@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "http/internal.h"
 #include "http/reply.h"
 #include "value/json.h"
@@ -235,6 +236,20 @@ void flow_http_set_log_id(FlowHttpRequest *request, const char *id)
 
 /* ----------------------------------------------------------------------------------------- errors */
 
+/* Every reply has one; a call's own is set by the call. */
+void flow_http_set_request_id(FlowHttpRequest *request)
+{
+    const char *given = flow_http_header(request, "x-request-id");
+    char made[FLOW_UUID_TEXT];
+    if (request->reply_head.len != 0 && strstr(flow_buf_text(&request->reply_head), "X-Request-Id:") != NULL)
+        return;
+    if (given == NULL || !flow_id_valid(given, strlen(given))) {
+        flow_uuid_make(flow_clock_wall_ns(flow_clock_real()), made);
+        given = made;
+    }
+    flow_http_set_header(request, "X-Request-Id", given);
+}
+
 void flow_http_fail_with_code(FlowHttpRequest *request, int http_code, const FlowError *error)
 {
     FlowRpcDetails details;
@@ -243,6 +258,7 @@ void flow_http_fail_with_code(FlowHttpRequest *request, int http_code, const Flo
     flow_rpc_details_init(&details, error);
     flow_http_status_json(&details, &body);
     flow_rpc_details_done(&details);
+    flow_http_set_request_id(request);
     if (http_code == 401)
         flow_http_set_header(request, "WWW-Authenticate", "Bearer");
     flow_http_reply(request, http_code, "application/json", body.data, body.len);
