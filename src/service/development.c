@@ -1,9 +1,10 @@
-/* development.c - DevelopmentService: templates are tried out. */
+/* development.c - DevelopmentService: templates are tried out. The methods on sessions: session.c. */
 #include "flowengine/v1/development_service.pb-c.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "dev/dev.h"
 #include "service/convert.h"
 #include "service/service_internal.h"
 #include "template/template.h"
@@ -16,6 +17,7 @@ typedef struct Render {
     FlowServices *services;
     FlowRpcCall *call;
     FlowWork work;
+    FlowDevRequest input; /* where data and metadata come from a session */
     FlowValue data, metadata, run;
     FlowBuf text;
     FlowValue value;
@@ -130,9 +132,6 @@ static FlowStatus take_context(Render *render, const Flowengine__V1__RenderTempl
                                FlowError *reterr)
 {
     FlowValue parameters = flow_value_null();
-    if (request->session_id[0] != '\0' || request->node_id[0] != '\0')
-        return flow_error_set(reterr, FLOW_UNIMPLEMENTED, "NOT_IMPLEMENTED", "session_id",
-                              "there are no sessions yet; give data and metadata");
     FlowStatus status = flow_value_from_pb(request->data, "data", &render->data, reterr);
     if (status == FLOW_OK)
         status = flow_value_from_pb(request->metadata, "metadata", &render->metadata, reterr);
@@ -144,24 +143,66 @@ static FlowStatus take_context(Render *render, const Flowengine__V1__RenderTempl
     return status;
 }
 
+static void fail(Render *render)
+{
+    flow_rpc_fail(render->call, &render->error);
+    free_render(render);
+}
+
+static void start(Render *render)
+{
+    render->work = (FlowWork){.loop = render->services->loop, .work = do_render, .done = on_rendered};
+    if (flow_pool_submit(render->services->definitions, &render->work, &render->error) != FLOW_OK)
+        fail(render);
+}
+
+/* What the node would be given in the session; what the request says itself comes first. */
+static void on_input(FlowDevRequest *input)
+{
+    Render *render = flow_container_of(input, Render, input);
+    const Flowengine__V1__RenderTemplateRequest *request = flow_rpc_request(render->call);
+    if (input->error.status != FLOW_OK) {
+        render->error = input->error;
+        fail(render);
+        return;
+    }
+    if (request->has_data_case == 0 && !flow_value_is_null(input->given.data))
+        flow_value_assign_take(&render->data, flow_value_ref(input->given.data));
+    if (request->has_metadata_case == 0 && !flow_value_is_null(input->given.metadata))
+        flow_value_assign_take(&render->metadata, flow_value_ref(input->given.metadata));
+    start(render);
+}
+
 static void render_template(FlowRpcCall *call, void *context)
 {
     FlowServices *services = context;
+    const Flowengine__V1__RenderTemplateRequest *request = flow_rpc_request(call);
     Render *render = flow_new(Render);
     render->services = services;
     render->call = call;
     flow_buf_init(&render->text, OUTPUT_BYTES);
-    render->work = (FlowWork){.loop = services->loop, .work = do_render, .done = on_rendered};
-    FlowStatus status = take_context(render, flow_rpc_request(call), &render->error);
-    if (status == FLOW_OK)
-        status = flow_pool_submit(services->definitions, &render->work, &render->error);
-    if (status == FLOW_OK)
-        return;
-    flow_rpc_fail(call, &render->error);
-    free_render(render);
+    if (take_context(render, request, &render->error) != FLOW_OK) {
+        fail(render);
+    } else if (request->session_id[0] != '\0' || request->node_id[0] != '\0') {
+        render->input = (FlowDevRequest){.verb = FLOW_DEV_GET_INPUT,
+                                         .done = on_input,
+                                         .session_id = request->session_id,
+                                         .node_id = request->node_id};
+        flow_dev_submit(services->dev, &render->input);
+    } else {
+        start(render);
+    }
 }
 
 const FlowRpcBinding flow_development_handlers[] = {
+    {"flowengine.v1.DevelopmentService/ExecuteNode", flow_session__execute},
+    {"flowengine.v1.DevelopmentService/GetNodeInput", flow_session__get_input},
+    {"flowengine.v1.DevelopmentService/GetNodeOutput", flow_session__get_output},
+    {"flowengine.v1.DevelopmentService/SetNodeOutput", flow_session__set_output},
+    {"flowengine.v1.DevelopmentService/ClearNodeOutput", flow_session__clear_output},
+    {"flowengine.v1.DevelopmentService/ListNodeOutputs", flow_session__list},
+    {"flowengine.v1.DevelopmentService/ClearSession", flow_session__clear},
+    {"flowengine.v1.DevelopmentService/LoadSession", flow_session__load},
     {"flowengine.v1.DevelopmentService/RenderTemplate", render_template},
     {NULL, NULL},
 };

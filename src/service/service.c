@@ -41,6 +41,13 @@ FlowStatus flow_services_open(const FlowServicesOptions *options, FlowRpcServer 
     services->start_mono_ns = flow_clock_mono_ns(services->clock);
     FlowStatus status = flow_loop_open("services", services->clock, &services->loop, reterr);
     if (status == FLOW_OK) {
+        const FlowDevOptions dev = {.store = options->store,
+                                    .registry = options->registry,
+                                    .clock = services->clock,
+                                    .env = options->env};
+        status = flow_dev_open(&dev, &services->dev, reterr);
+    }
+    if (status == FLOW_OK) {
         services->definitions = flow_pool_new("definitions", DEFINITION_THREADS, DEFINITIONS_WAITING);
         status = bind(services, server, reterr);
     }
@@ -56,6 +63,7 @@ void flow_services_close(FlowServices *services)
 {
     if (services == NULL)
         return;
+    flow_dev_close(services->dev);
     flow_pool_free(services->definitions);
     flow_loop_free(services->loop);
     free(services);

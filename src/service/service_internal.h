@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "dev/dev.h"
 #include "loop/loop.h"
 #include "loop/pool.h"
 #include "rpc/details.h"
@@ -19,6 +20,7 @@ struct FlowServices {
     const FlowRpcServer *server;
     FlowLoop *loop;        /* where store operations are answered */
     FlowPool *definitions; /* builds graphs of definitions: some of them are large */
+    FlowDev *dev;
     FlowValue env;
     const char *server_name;
     int64_t start_wall_ns, start_mono_ns;
@@ -31,6 +33,16 @@ struct FlowServices {
 extern const FlowRpcBinding flow_workflow_handlers[], flow_production_handlers[], flow_queue_handlers[],
     flow_dead_letter_handlers[], flow_node_type_handlers[], flow_development_handlers[],
     flow_system_handlers[];
+
+/* session.c: DevelopmentService's methods on sessions. */
+void flow_session__execute(FlowRpcCall *call, void *services);
+void flow_session__get_input(FlowRpcCall *call, void *services);
+void flow_session__get_output(FlowRpcCall *call, void *services);
+void flow_session__set_output(FlowRpcCall *call, void *services);
+void flow_session__clear_output(FlowRpcCall *call, void *services);
+void flow_session__list(FlowRpcCall *call, void *services);
+void flow_session__clear(FlowRpcCall *call, void *services);
+void flow_session__load(FlowRpcCall *call, void *services);
 
 /* ---- answers ---- */
 
