@@ -328,7 +328,8 @@ static void use_or_build(FlowDevJob *job)
 {
     DevSession *session = known_session(job);
     const DevGraph *known = session ? session->graph : NULL;
-    bool same = known && strcmp(session->workflow_id, job->workflow_id) == 0 && strcmp(known->etag, job->etag) == 0 &&
+    bool same = known && strcmp(session->workflow_id, job->workflow_id) == 0 &&
+                strcmp(known->etag, job->etag) == 0 &&
                 (job->etag[0] != '\0' || flow_value_equal(known->definition, job->definition));
     if (!same) {
         build(job);
@@ -363,8 +364,8 @@ static void on_workflow(FlowStoreOp *op)
     if (error.status == FLOW_OK)
         read_workflow(job, &error);
     else if (error.status == FLOW_NOT_FOUND)
-        flow_error_set(&error, FLOW_NOT_FOUND, "WORKFLOW_NOT_FOUND", job->workflow_id, "there is no workflow \"%s\"",
-                       job->workflow_id);
+        flow_error_set(&error, FLOW_NOT_FOUND, "WORKFLOW_NOT_FOUND", job->workflow_id,
+                       "there is no workflow \"%s\"", job->workflow_id);
     flow_store_op_done(op);
     if (error.status != FLOW_OK)
         dev_job_fail(job, &error);
@@ -375,7 +376,8 @@ static void on_workflow(FlowStoreOp *op)
 static void fetch(FlowDevJob *job, const char *workflow_id)
 {
     snprintf(job->workflow_id, sizeof job->workflow_id, "%s", workflow_id);
-    job->get = (FlowStoreWorkflowGet){.op = {.loop = job->dev->loop, .done = on_workflow}, .id = job->workflow_id};
+    job->get =
+        (FlowStoreWorkflowGet){.op = {.loop = job->dev->loop, .done = on_workflow}, .id = job->workflow_id};
     flow_store_workflow_get(job->dev->store, &job->get);
 }
 

@@ -43,9 +43,9 @@ enum {
     FLOW_DEV_LOGS = 1000,       /* lines of one execution that are kept */
     FLOW_DEV_LOG_MESSAGE = 4096 /* bytes of one line */
 };
-#define FLOW_DEV_LIFE_NS         (24 * 3600 * FLOW_NS_PER_S) /* of a session, behind its last use */
-#define FLOW_DEV_TIMEOUT_NS      (60 * FLOW_NS_PER_S)        /* of an execution, where nothing says otherwise */
-#define FLOW_DEV_TIMEOUT_MAX_NS  (3600 * FLOW_NS_PER_S)
+#define FLOW_DEV_LIFE_NS        (24 * 3600 * FLOW_NS_PER_S) /* of a session, behind its last use */
+#define FLOW_DEV_TIMEOUT_NS     (60 * FLOW_NS_PER_S) /* of an execution, where nothing says otherwise */
+#define FLOW_DEV_TIMEOUT_MAX_NS (3600 * FLOW_NS_PER_S)
 
 /* Starts the loop. */
 FlowStatus flow_dev_open(const FlowDevOptions *options, FlowDev **ret_dev, FlowError *reterr);
@@ -133,7 +133,7 @@ struct FlowDevRequest {
     FlowValue workflow;      /* one that isn't stored (an object); null: the session's */
     const char *node_id;
     const char *from_dead_letter;
-    FlowDevPayload input; /* data null: none. SET_OUTPUT: the output */
+    FlowDevPayload input;              /* data null: none. SET_OUTPUT: the output */
     FlowValue form_values, parameters; /* null: none */
     bool run_upstream, dry_run, allow_side_effects, peek_queues;
     int32_t for_each_index;
@@ -171,10 +171,10 @@ struct FlowDevRequest {
     size_t output_count;
     char next_page_token[32];
 
-    struct FlowDevJob *job; /* private */
-    FlowTask task;          /* private */
-    FlowTask cancel_task;   /* private */
-    FlowDev *dev;           /* set by submit; before it only where flow_dev_cancel() may come first */
+    struct FlowDevJob *job;     /* private */
+    FlowTask task;              /* private */
+    FlowTask cancel_task;       /* private */
+    FlowDev *dev;               /* set by submit; before it only where flow_dev_cancel() may come first */
     _Atomic(bool) is_cancelled; /* private */
 };
 

@@ -88,7 +88,8 @@ uint32_t dev_ways_common(const DevOut *outs, uint32_t a, uint32_t b);
  * values are yours. *ret_fork: where the ways parted; the source itself for a single edge.
  */
 FlowStatus dev_ways_merge(const DevPlan *plan, const DevOut *outs, const uint32_t *edges, size_t count,
-                          FlowValue *ret_data, FlowValue *ret_metadata, uint32_t *ret_fork, FlowError *reterr);
+                          FlowValue *ret_data, FlowValue *ret_metadata, uint32_t *ret_fork,
+                          FlowError *reterr);
 /* The same for what stands at several nodes (the ends of a body). */
 FlowStatus dev_ways_merge_nodes(const DevOut *outs, const uint32_t *nodes, size_t count, FlowValue *ret_data,
                                 FlowError *reterr);
@@ -119,9 +120,9 @@ typedef struct DevOutput {
     char *pin_reason;  /* NULL: set by hand */
     char *fail_reason; /* its last execution failed; NULL: it didn't */
     DevKey key;
-    FlowValue form;                    /* rendered, masked */
+    FlowValue form;                               /* rendered, masked */
     FlowValue elements, each_data, each_metadata; /* of a for-each: what its body begins with */
-    uint32_t element;                  /* of a for-each: the one that was last looked at */
+    uint32_t element;                             /* of a for-each: the one that was last looked at */
     int64_t time_ns, duration_ns;
     uint64_t number; /* order of execution in the session */
     size_t bytes;
@@ -293,8 +294,9 @@ void dev_exec_stop(DevExec *exec);
 void dev_exec_free(DevExec *exec);
 
 /* exec_each.c: the body of a for-each. */
-void dev_each_begin(DevExec *exec);  /* the call of a for-each is DONE */
-bool dev_each_advance(DevExec *exec); /* the next node of a body; false: it failed or all is done (exec->is_ended) */
+void dev_each_begin(DevExec *exec); /* the call of a for-each is DONE */
+bool dev_each_advance(
+    DevExec *exec); /* the next node of a body; false: it failed or all is done (exec->is_ended) */
 void dev_each_record(DevExec *exec, FlowNodeOutcome outcome);
 void dev_each_done(DevExec *exec);
 /* exec.c, for exec_each.c */
@@ -416,6 +418,15 @@ void dev_job_finish(FlowDevJob *job);
 void dev_job_fail(FlowDevJob *job, const FlowError *error);
 /* Definition and session are there, and it is this job's turn in the session. */
 void dev_job_execute(FlowDevJob *job);
+/* What is next: something before the topmost target, or the target itself. */
+void dev_job_step(FlowDevJob *job);
+static inline bool dev_job_is_final(const FlowDevJob *job)
+{
+    return job->target_count == 1;
+}
+/* job_run.c: executes it, then goes on with dev_job_step() or ends the job. Takes the input. */
+void dev_job_run(FlowDevJob *job, const DevPlan *plan, const FlowGraphNode *def, FlowDevPayload input_take,
+                 FlowHash128 inputs);
 void dev_job_cancel_execution(FlowDevJob *job);
 void dev_job_load(FlowDevJob *job, void (*then)(FlowDevJob *job));
 void dev_verb_run(FlowDevJob *job);

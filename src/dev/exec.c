@@ -20,14 +20,15 @@ void dev_exec_prepare(DevInstance *self, DevExec *exec, const FlowGraphNode *def
 {
     self->exec = exec;
     self->def = def;
-    self->node = (FlowNode){.type = def->type,
-                            .id = def->id,
-                            .form = def->form,
-                            .host = &host,
-                            .memory = def->type->instance_size ? flow_calloc(1, def->type->instance_size) : NULL,
-                            .queues = def->queues,
-                            .queue_count = def->queue_count,
-                            .lenient_undefined = exec->lenient};
+    self->node =
+        (FlowNode){.type = def->type,
+                   .id = def->id,
+                   .form = def->form,
+                   .host = &host,
+                   .memory = def->type->instance_size ? flow_calloc(1, def->type->instance_size) : NULL,
+                   .queues = def->queues,
+                   .queue_count = def->queue_count,
+                   .lenient_undefined = exec->lenient};
     if (def->type->output_key)
         self->node.output_key = flow_value_string(def->type->output_key);
 }
@@ -99,14 +100,16 @@ FlowStatus dev_exec_start(DevExec *exec, FlowPoolKind pool, FlowError *reterr)
 {
     FlowDev *dev = exec->dev;
     if (pool == FLOW_POOL_PROCESS)
-        return flow_error_set(reterr, FLOW_FAILED_PRECONDITION, "POOL_UNAVAILABLE", exec->def->id,
-                              "the node \"%s\" needs the pool PROCESS, which this server doesn't have yet; mock it "
-                              "with mock_output",
-                              exec->def->id);
+        return flow_error_set(
+            reterr, FLOW_FAILED_PRECONDITION, "POOL_UNAVAILABLE", exec->def->id,
+            "the node \"%s\" needs the pool PROCESS, which this server doesn't have yet; mock it "
+            "with mock_output",
+            exec->def->id);
     if (pool == FLOW_POOL_THREAD) {
         if (dev->threads >= FLOW_DEV_THREADS)
             return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", exec->def->id,
-                                  "%d executions have a thread already; try again when one has ended", FLOW_DEV_THREADS);
+                                  "%d executions have a thread already; try again when one has ended",
+                                  FLOW_DEV_THREADS);
         FlowStatus status = flow_loop_open("dev-node", dev->clock, &exec->loop, reterr);
         if (status != FLOW_OK)
             return status;
@@ -405,13 +408,16 @@ static FlowStatus push(FlowNodeCall *call, const char *queue, FlowValue data_tak
         is_own = is_own || strcmp(call->node->queues[i], queue) == 0;
     if (!is_own || exec->push_count >= PUSHES_MAX) {
         dev_payload_done(&payload);
-        return is_own ? flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE", call->node->id,
-                                       "a unit may make %d pushes; split the work into several units", PUSHES_MAX)
-                      : flow_error_set(reterr, FLOW_INVALID_ARGUMENT, "NODE_FAILED", call->node->id,
-                                       "the node pushes to queue \"%s\", which isn't one of its queues", queue);
+        return is_own
+                   ? flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE", call->node->id,
+                                    "a unit may make %d pushes; split the work into several units",
+                                    PUSHES_MAX)
+                   : flow_error_set(reterr, FLOW_INVALID_ARGUMENT, "NODE_FAILED", call->node->id,
+                                    "the node pushes to queue \"%s\", which isn't one of its queues", queue);
     }
     if ((exec->push_count & (exec->push_count - 1)) == 0)
-        exec->pushes = flow_realloc(exec->pushes, (exec->push_count ? 2 * exec->push_count : 1) * sizeof(DevPush));
+        exec->pushes =
+            flow_realloc(exec->pushes, (exec->push_count ? 2 * exec->push_count : 1) * sizeof(DevPush));
     exec->pushes[exec->push_count++] = (DevPush){flow_strdup(queue), payload};
     return FLOW_OK;
 }
@@ -422,7 +428,8 @@ static void log_line(FlowNodeCall *call, FlowLogLevel level, const char *message
     if (exec->log_count >= FLOW_DEV_LOGS)
         return;
     if ((exec->log_count & (exec->log_count - 1)) == 0)
-        exec->logs = flow_realloc(exec->logs, (exec->log_count ? 2 * exec->log_count : 1) * sizeof(FlowDevLog));
+        exec->logs =
+            flow_realloc(exec->logs, (exec->log_count ? 2 * exec->log_count : 1) * sizeof(FlowDevLog));
     size_t len = strlen(message);
     if (len > FLOW_DEV_LOG_MESSAGE) {
         len = FLOW_DEV_LOG_MESSAGE - 3;

@@ -85,8 +85,9 @@ void dev_each_begin(DevExec *exec)
     frame->count = flow_array_count(frame->elements);
     frame->cursor = exec->plan->plan->nodes[frame->each].body_end;
     if (exec->current == &exec->target) {
-        exec->elements = flow_value_kind(frame->elements) == FLOW_VALUE_ARRAY ? flow_value_ref(frame->elements)
-                                                                             : flow_value_array();
+        exec->elements = flow_value_kind(frame->elements) == FLOW_VALUE_ARRAY
+                             ? flow_value_ref(frame->elements)
+                             : flow_value_array();
         exec->each_data = flow_value_ref(frame->data);
         exec->each_metadata = flow_value_ref(frame->metadata);
     }

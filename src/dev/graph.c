@@ -73,7 +73,8 @@ void dev_graph_unref(DevGraph *graph)
     free(graph);
 }
 
-static bool concerns(const FlowProblem *problem, const DevGraph *graph, uint32_t node, const FlowNodeSet *before)
+static bool concerns(const FlowProblem *problem, const DevGraph *graph, uint32_t node,
+                     const FlowNodeSet *before)
 {
     const FlowGraphNode *about = flow_graph_find(graph->graph, problem->node_id);
     if (about == NULL || about->index == node)
@@ -92,7 +93,8 @@ const FlowProblem *dev_graph_obstacle(const DevGraph *graph, uint32_t node, bool
     FlowNodeSet before = flow_analyzer_upstream(graph->analyzer, node, true);
     for (size_t i = 0; i < graph->problems.count && found == NULL; i++) {
         const FlowProblem *problem = &graph->problems.items[i];
-        bool of_form = problem->code == FLOW_PROBLEM_FORM_INVALID || problem->code == FLOW_PROBLEM_NODE_NOT_READY;
+        bool of_form =
+            problem->code == FLOW_PROBLEM_FORM_INVALID || problem->code == FLOW_PROBLEM_NODE_NOT_READY;
         /* What is wrong with nodes behind it, or beside it, doesn't matter: workflows are made step by step. */
         if (problem->severity != FLOW_SEVERITY_ERROR || !concerns(problem, graph, node, &before))
             continue;

@@ -63,15 +63,17 @@ static FlowStatus check_room(const DevSession *session, size_t more, size_t less
     if (more <= less)
         return FLOW_OK;
     if (session->bytes + (more - less) > dev->session_bytes)
-        return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
-                              "the session \"%s\" holds %zu bytes, and %zu more are beyond its bound of %zu; clear "
-                              "outputs that aren't needed any more (ClearNodeOutput), or the session (ClearSession)",
-                              session->id, session->bytes, more - less, dev->session_bytes);
+        return flow_error_set(
+            reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
+            "the session \"%s\" holds %zu bytes, and %zu more are beyond its bound of %zu; clear "
+            "outputs that aren't needed any more (ClearNodeOutput), or the session (ClearSession)",
+            session->id, session->bytes, more - less, dev->session_bytes);
     if (dev->bytes + (more - less) > dev->total_bytes)
-        return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
-                              "all sessions together hold %zu bytes, and %zu more are beyond the bound of %zu; clear "
-                              "sessions that aren't needed any more (ClearSession)",
-                              dev->bytes, more - less, dev->total_bytes);
+        return flow_error_set(
+            reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
+            "all sessions together hold %zu bytes, and %zu more are beyond the bound of %zu; clear "
+            "sessions that aren't needed any more (ClearSession)",
+            dev->bytes, more - less, dev->total_bytes);
     return FLOW_OK;
 }
 
@@ -95,10 +97,11 @@ FlowStatus dev_session_new(FlowDev *dev, const char *id, DevSession **ret_sessio
                               "session_id must be 1 to %d characters of A-Z a-z 0-9 _ . -", FLOW_ID_MAX);
     dev_sessions_expire(dev);
     if (dev->sessions.count >= dev->sessions_max)
-        return flow_error_set(reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
-                              "there are %zu sessions already, the most that this server keeps; end one that isn't "
-                              "needed any more (ClearSession)",
-                              dev->sessions.count);
+        return flow_error_set(
+            reterr, FLOW_RESOURCE_EXHAUSTED, "LIMIT_REACHED", "session_id",
+            "there are %zu sessions already, the most that this server keeps; end one that isn't "
+            "needed any more (ClearSession)",
+            dev->sessions.count);
     DevSession *session = flow_new(DevSession);
     session->dev = dev;
     session->refs = 1;
@@ -275,7 +278,8 @@ size_t dev_queue_count(const DevSession *session, const char *name)
     return queue ? queue->count : 0;
 }
 
-FlowStatus dev_queue_push(DevSession *session, const char *name, const FlowDevPayload *payload, FlowError *reterr)
+FlowStatus dev_queue_push(DevSession *session, const char *name, const FlowDevPayload *payload,
+                          FlowError *reterr)
 {
     DevQueue *queue = flow_map_find(&session->queues, name);
     size_t bytes = ITEM_COST + flow_value_size(payload->data) + flow_value_size(payload->metadata);

@@ -84,13 +84,14 @@ static void get_output(FlowDevJob *job, const FlowGraphNode *node)
 }
 
 /* What counts as set by hand. The payload is taken. */
-static FlowStatus pin(FlowDevJob *job, const FlowGraphNode *node, FlowDevPayload payload_take, const char *branch,
-                      bool ended, const char *reason, FlowError *reterr)
+static FlowStatus pin(FlowDevJob *job, const FlowGraphNode *node, FlowDevPayload payload_take,
+                      const char *branch, bool ended, const char *reason, FlowError *reterr)
 {
     DevOutput *output = flow_new(DevOutput);
     char made[FLOW_UUID_TEXT];
     output->payload = payload_take;
-    if (flow_value_kind(output->payload.id) != FLOW_VALUE_STRING || flow_value_length(&output->payload.id) == 0) {
+    if (flow_value_kind(output->payload.id) != FLOW_VALUE_STRING ||
+        flow_value_length(&output->payload.id) == 0) {
         flow_uuid_make(flow_clock_wall_ns(job->dev->clock), made);
         flow_value_assign_take(&output->payload.id, flow_value_string(made));
     }
@@ -118,7 +119,8 @@ static void set_output(FlowDevJob *job, const FlowGraphNode *node)
     bool is_each = flow_graph_node_has(node, FLOW_NODE_FOR_EACH);
     const char *branch = request->branch && request->branch[0] != '\0' ? request->branch : "default";
     int index = flow_graph_branch(node, branch);
-    if (index < 0 && (request->branch == NULL || request->branch[0] == '\0') && node->branch_count > 0 && !is_each) {
+    if (index < 0 && (request->branch == NULL || request->branch[0] == '\0') && node->branch_count > 0 &&
+        !is_each) {
         branch = node->branches[0].name;
         index = 0;
     }
@@ -128,7 +130,8 @@ static void set_output(FlowDevJob *job, const FlowGraphNode *node)
         dev_job_fail(job, &error);
         return;
     }
-    if (pin(job, node, dev_payload_ref(&request->input), branch, request->branch_ended, NULL, &error) != FLOW_OK) {
+    if (pin(job, node, dev_payload_ref(&request->input), branch, request->branch_ended, NULL, &error) !=
+        FLOW_OK) {
         dev_job_fail(job, &error);
         return;
     }
@@ -144,7 +147,8 @@ static void list_outputs(FlowDevJob *job)
     if (request->page_token && request->page_token[0] != '\0') {
         char *end;
         unsigned long long at = strtoull(request->page_token, &end, 10);
-        if (*end != '\0' || request->page_token[0] < '0' || request->page_token[0] > '9' || at > graph->node_count) {
+        if (*end != '\0' || request->page_token[0] < '0' || request->page_token[0] > '9' ||
+            at > graph->node_count) {
             flow_error_set(&error, FLOW_INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token",
                            "page_token isn't one that this method has given");
             dev_job_fail(job, &error);
@@ -177,7 +181,8 @@ static FlowStatus load_payload(FlowDevJob *job, const FlowGraphNode *node, const
         return pin(job, node, dev_payload_ref(payload), "default", false, reason, reterr);
     const DevPlan *plan = dev_job_plan(job, node->index);
     uint32_t at = plan ? dev_plan_place(plan, node->index) : 0;
-    if (plan && plan->in_first[at + 1] - plan->in_first[at] == 1 && plan->plan->nodes[at].body_of == FLOW_GRAPH_NONE) {
+    if (plan && plan->in_first[at + 1] - plan->in_first[at] == 1 &&
+        plan->plan->nodes[at].body_of == FLOW_GRAPH_NONE) {
         /* The one node before it gave just this. */
         const FlowPlanEdge *edge = &plan->plan->edges[plan->in_edges[plan->in_first[at]]];
         const FlowGraphNode *source = plan->plan->nodes[edge->source].def;

@@ -94,10 +94,11 @@ static void show_element(DevView *view, uint32_t at, DevOutput *output)
     const FlowGraphNode *def = def_of(view, at);
     FlowError error;
     int64_t index = view->plan->plan->nodes[view->at].body_of == at ? view->job->request->for_each_index
-                                                                     : (int64_t)output->element;
+                                                                    : (int64_t)output->element;
     out->branch = (uint32_t)flow_graph_branch(def, "body");
-    out->has_output = index >= 0 && (size_t)index < flow_array_count(output->elements) &&
-                      dev_element(output->each_data, output->elements, (size_t)index, &view->made[at], &error) == FLOW_OK;
+    out->has_output =
+        index >= 0 && (size_t)index < flow_array_count(output->elements) &&
+        dev_element(output->each_data, output->elements, (size_t)index, &view->made[at], &error) == FLOW_OK;
     if (!out->has_output)
         return;
     output->element = (uint32_t)index;
@@ -120,12 +121,14 @@ static void show_output(DevView *view, uint32_t at)
     DevOut *out = &view->outs[at];
     DevSeen *seen = &view->seen[at];
     if (mock) {
-        int branch = mock->branch && mock->branch[0] != '\0' ? flow_graph_branch(def_of(view, at), mock->branch) : 0;
+        int branch =
+            mock->branch && mock->branch[0] != '\0' ? flow_graph_branch(def_of(view, at), mock->branch) : 0;
         if (flow_graph_node_has(def_of(view, at), FLOW_NODE_FOR_EACH))
             branch = flow_graph_branch(def_of(view, at), "default");
         out->branch = branch < 0 ? FLOW_GRAPH_NONE : (uint32_t)branch;
         out->data = mock->data;
-        view->made[at] = flow_value_is_null(mock->metadata) ? flow_value_object() : flow_value_ref(mock->metadata);
+        view->made[at] =
+            flow_value_is_null(mock->metadata) ? flow_value_object() : flow_value_ref(mock->metadata);
         out->metadata = view->made[at];
         out->has_output = true;
         seen->hash = dev_hash_payload(out->data, out->metadata);
@@ -182,14 +185,16 @@ static bool renders_alike(const DevView *view, uint32_t at, const DevOutput *out
     FlowFormValues values = {0};
     uint32_t fork;
     if (def->form == NULL || flow_graph_node_has(def, FLOW_NODE_FOR_EACH) ||
-        (count > 0 && dev_ways_merge(view->plan, view->outs, edges, count, &data, &metadata, &fork, NULL) != FLOW_OK))
+        (count > 0 &&
+         dev_ways_merge(view->plan, view->outs, edges, count, &data, &metadata, &fork, NULL) != FLOW_OK))
         return false;
     const FlowTemplateVar vars[] = {{"data", data},
                                     {"metadata", metadata},
                                     {"workflow", view->job->var_workflow},
                                     {"run", view->job->var_run},
                                     {"env", view->job->dev->env}};
-    const FlowTemplateContext context = {.vars = vars, .var_count = FLOW_COUNT(vars), .clock = view->job->dev->clock};
+    const FlowTemplateContext context = {
+        .vars = vars, .var_count = FLOW_COUNT(vars), .clock = view->job->dev->clock};
     bool alike = flow_form_run(def->form, &context, &values, &errors) == FLOW_OK;
     if (alike) {
         alike = dev_hash_equal(dev_form_hash(&values), output->key.rendered);
@@ -211,14 +216,16 @@ static bool writers_have_moved(const DevView *view, const FlowGraphNode *reader,
             continue;
         const DevOutput *writer = dev_session_output(view->job->session, graph->nodes[edge->source].id);
         if (writer && writer->number > output->number) {
-            say(seen, FLOW_DEV_STALE, "the queue-writer \"%s\" has pushed since", graph->nodes[edge->source].id);
+            say(seen, FLOW_DEV_STALE, "the queue-writer \"%s\" has pushed since",
+                graph->nodes[edge->source].id);
             return true;
         }
     }
     return false;
 }
 
-static void judge_stale(DevView *view, uint32_t at, const DevOutput *output, const uint32_t *edges, size_t count)
+static void judge_stale(DevView *view, uint32_t at, const DevOutput *output, const uint32_t *edges,
+                        size_t count)
 {
     const FlowGraphNode *def = def_of(view, at);
     DevSeen *seen = &view->seen[at];
@@ -228,14 +235,16 @@ static void judge_stale(DevView *view, uint32_t at, const DevOutput *output, con
     for (size_t i = 0; i < count; i++) {
         uint32_t source = view->plan->plan->edges[edges[i]].source;
         if (view->seen[source].state == FLOW_DEV_STALE) {
-            say(seen, FLOW_DEV_STALE, "the output of node \"%s\" before it is stale", def_of(view, source)->id);
+            say(seen, FLOW_DEV_STALE, "the output of node \"%s\" before it is stale",
+                def_of(view, source)->id);
             return;
         }
     }
     for (uint32_t i = view->plan->in_first[at]; i < view->plan->in_first[at + 1]; i++) {
         uint32_t source = view->plan->plan->edges[view->plan->in_edges[i]].source;
         if (view->seen[source].state == FLOW_DEV_MISSING && view->outs[source].is_live) {
-            say(seen, FLOW_DEV_STALE, "node \"%s\" before it has no output any more", def_of(view, source)->id);
+            say(seen, FLOW_DEV_STALE, "node \"%s\" before it has no output any more",
+                def_of(view, source)->id);
             return;
         }
     }
@@ -274,9 +283,9 @@ static void judge(DevView *view, uint32_t at)
     out->is_live = at == 0 || live > 0;
     for (uint32_t i = view->plan->in_first[at]; i < view->plan->in_first[at + 1]; i++) {
         uint32_t source = view->plan->plan->edges[view->plan->in_edges[i]].source;
-        seen->is_unknown |= view->seen[source].is_unknown ||
-                            (view->outs[source].is_live && !view->outs[source].has_output &&
-                             view->seen[source].state == FLOW_DEV_MISSING);
+        seen->is_unknown |=
+            view->seen[source].is_unknown || (view->outs[source].is_live && !view->outs[source].has_output &&
+                                              view->seen[source].state == FLOW_DEV_MISSING);
     }
     if (out->is_live && at != 0) {
         uint32_t fork = view->plan->plan->edges[edges[0]].source;
@@ -301,9 +310,9 @@ static void judge(DevView *view, uint32_t at)
     else if (output == NULL)
         say(seen, FLOW_DEV_MISSING, "%s", "it has not been executed in this session");
     else if (at != view->at && !out->has_output)
-        say(seen, FLOW_DEV_MISSING, "%s", output->hollow && output->fail_reason && !is_in_body(view, at)
-                                              ? output->fail_reason
-                                              : "it has no such element");
+        say(seen, FLOW_DEV_MISSING, "%s",
+            output->hollow && output->fail_reason && !is_in_body(view, at) ? output->fail_reason
+                                                                           : "it has no such element");
     else if (output->pinned)
         say(seen, FLOW_DEV_PINNED, "%s", output->pin_reason ? output->pin_reason : "it was set by hand");
     else
@@ -452,8 +461,8 @@ bool dev_view_input(DevView *view, FlowDevPayload *ret_input, FlowHash128 *ret_h
     if (there) {
         uint32_t fork;
         FlowDevPayload input = {flow_value_null(), flow_value_null(), flow_value_null()};
-        there = dev_ways_merge(view->plan, view->outs, edges, count, &input.data, &input.metadata, &fork, reterr) ==
-                FLOW_OK;
+        there = dev_ways_merge(view->plan, view->outs, edges, count, &input.data, &input.metadata, &fork,
+                               reterr) == FLOW_OK;
         if (there) {
             const DevOutput *source = output_of(view, view->plan->plan->edges[edges[0]].source);
             input.id = source ? flow_value_ref(source->payload.id) : flow_value_null();

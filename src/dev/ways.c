@@ -33,8 +33,8 @@ static FlowValue shared_part(const FlowValue *values, size_t count)
     return shared;
 }
 
-static FlowStatus merge_one(const FlowValue *fork, const FlowValue *values, size_t count, FlowValue *ret_value,
-                            FlowError *reterr)
+static FlowStatus merge_one(const FlowValue *fork, const FlowValue *values, size_t count,
+                            FlowValue *ret_value, FlowError *reterr)
 {
     FlowValue base = fork ? flow_value_ref(*fork) : shared_part(values, count);
     FlowStatus status = flow_merge(base, values, count, ret_value, reterr);
@@ -103,7 +103,8 @@ FlowStatus dev_with_for_each(FlowValue data, FlowMember *members_take, size_t co
     return status;
 }
 
-FlowStatus dev_element(FlowValue data, FlowValue elements, size_t index, FlowValue *ret_data, FlowError *reterr)
+FlowStatus dev_element(FlowValue data, FlowValue elements, size_t index, FlowValue *ret_data,
+                       FlowError *reterr)
 {
     FlowMember members[] = {
         {flow_value_string("item"), flow_value_ref(*flow_array_at(elements, index))},

@@ -191,7 +191,8 @@ static Flowengine__V1__NodeOutput *make_output(FlowPb *pb, const FlowDevOutput *
 static void add_outputs(FlowPb *pb, const FlowDevRequest *request, size_t *ret_count,
                         Flowengine__V1__NodeOutput ***ret_list)
 {
-    Flowengine__V1__NodeOutput **list = (Flowengine__V1__NodeOutput **)flow_pb_list(pb, request->output_count);
+    Flowengine__V1__NodeOutput **list =
+        (Flowengine__V1__NodeOutput **)flow_pb_list(pb, request->output_count);
     *ret_list = list;
     *ret_count = 0;
     for (size_t i = 0; list != NULL && i < request->output_count && !pb->failed; i++)
@@ -225,7 +226,8 @@ static void add_logs(FlowPb *pb, const FlowDevRequest *request, Flowengine__V1__
         line->message = flow_pb_borrow(from->message);
         line->node_id = flow_pb_borrow(from->node_id);
         if (flow_value_kind(from->fields) == FLOW_VALUE_OBJECT)
-            FLOW_PB_SET_STRUCT(line, LOG_LINE, fields, FIELDS, flow_pb_struct(pb, from->fields, "fields", NULL));
+            FLOW_PB_SET_STRUCT(line, LOG_LINE, fields, FIELDS,
+                               flow_pb_struct(pb, from->fields, "fields", NULL));
         to->logs[to->n_logs++] = line;
     }
 }
@@ -322,7 +324,8 @@ static FlowStatus take_input(FlowDevPayload *to, const Flowengine__V1__Payload *
     if (from->id[0] != '\0')
         to->id = flow_value_string(from->id);
     FlowStatus status = flow_value_from_pb(from->data, "input.data", &to->data, reterr);
-    return status == FLOW_OK ? flow_value_from_pb(from->metadata, "input.metadata", &to->metadata, reterr) : status;
+    return status == FLOW_OK ? flow_value_from_pb(from->metadata, "input.metadata", &to->metadata, reterr)
+                             : status;
 }
 
 static FlowStatus take_question(Job *job, const Flowengine__V1__ExecuteNodeRequest *from, FlowError *reterr)
@@ -454,7 +457,8 @@ static void on_cleared_output(FlowDevRequest *request)
 void flow_session__clear_output(FlowRpcCall *call, void *context)
 {
     const Flowengine__V1__ClearNodeOutputRequest *request = flow_rpc_request(call);
-    submit(new_job(context, call, FLOW_DEV_CLEAR_OUTPUT, request->session_id, request->node_id, on_cleared_output));
+    submit(new_job(context, call, FLOW_DEV_CLEAR_OUTPUT, request->session_id, request->node_id,
+                   on_cleared_output));
 }
 
 static void on_listed(FlowDevRequest *request)
@@ -518,7 +522,8 @@ void flow_session__load(FlowRpcCall *call, void *context)
         request->from_dead_letter[0] == '\0') {
         bool none = request->source_case != FLOWENGINE__V1__LOAD_SESSION_REQUEST__SOURCE_FROM_PAYLOAD;
         flow_error_set(&error, none ? FLOW_INVALID_ARGUMENT : FLOW_UNIMPLEMENTED,
-                       none ? "REQUIRED_FIELD" : "NOT_IMPLEMENTED", none ? "from_dead_letter" : "from_payload",
+                       none ? "REQUIRED_FIELD" : "NOT_IMPLEMENTED",
+                       none ? "from_dead_letter" : "from_payload",
                        none ? "say what to load: from_dead_letter"
                             : "this server keeps no history of units yet; use from_dead_letter");
         flow_rpc_fail(call, &error);
