@@ -182,6 +182,12 @@ static void grpc_down(Flowd *self)
     flow_grpc_server_free(server);
 }
 
+static size_t not_ready_count(Flowd *self)
+{
+    const char *reasons[REASONS_MAX];
+    return not_ready(self, reasons);
+}
+
 static void reply_ready(FlowHttpRequest *request, Flowd *self)
 {
     const char *reasons[REASONS_MAX];
@@ -211,9 +217,37 @@ static void handle_http(FlowHttpRequest *request, void *data)
         flow_http_reply(request, 200, "text/plain; charset=utf-8", "ok\n", 3);
     } else if (readyz) {
         reply_ready(request, self);
-    } else {
+    } else if (!flow_http_site_handle(self->http_site, request)) {
         flow_http_door_handle(self->http_door, request);
     }
+}
+
+static void write_metrics(FlowBuf *to, void *data)
+{
+    Flowd *self = data;
+    FlowEngineCounts counts;
+    flow_engine_counts(self->core.engine, &counts);
+    const struct {
+        const char *name, *kind, *help;
+        double value;
+    } rows[] = {
+        {"flowd_ready", "gauge", "1 when the server is ready.", not_ready_count(self) == 0},
+        {"flowd_runs_active", "gauge", "Runs that have not ended.", (double)counts.runs_active},
+        {"flowd_loops_active", "gauge", "Loops of these.", (double)counts.loops_active},
+        {"flowd_runs_started_total", "counter", "Runs that were started.", (double)counts.runs_started},
+        {"flowd_runs_completed_total", "counter", "Runs that ended by themselves.",
+         (double)counts.runs_completed},
+        {"flowd_runs_stopped_total", "counter", "Runs that were stopped.", (double)counts.runs_stopped},
+        {"flowd_runs_failed_total", "counter", "Runs that failed.", (double)counts.runs_failed},
+        {"flowd_units_done_total", "counter", "Units that ended well.", (double)counts.units_done},
+        {"flowd_units_dead_lettered_total", "counter", "Units that became dead letters.",
+         (double)counts.units_dead_lettered},
+        {"flowd_node_executions_total", "counter", "Nodes that were executed.",
+         (double)counts.node_executions},
+        {"flowd_watches", "gauge", "Watches that are open.", counts.watches},
+    };
+    for (size_t i = 0; i < FLOW_COUNT(rows); i++)
+        flow_http_metric(to, rows[i].name, rows[i].kind, rows[i].help, rows[i].value);
 }
 
 static void http_opened(FlowHttpServer *server, void *data)
@@ -245,6 +279,7 @@ static void http_free(Flowd *self)
 {
     pthread_mutex_lock(&self->grpc_lock);
     self->http_door = flow_http_door_free(self->http_door);
+    self->http_site = flow_http_site_free(self->http_site);
     pthread_mutex_unlock(&self->grpc_lock);
 }
 
@@ -260,6 +295,7 @@ static FlowStatus http_up(Flowd *self, FlowError *reterr)
     pthread_mutex_lock(&self->grpc_lock);
     self->http_door = made;
     pthread_mutex_unlock(&self->grpc_lock);
+    self->http_site = flow_http_site_new(self->rpc, write_metrics, self);
     FlowHttpOptions options = http_options(self->settings);
     options.data = self;
     status = flow_http_server_open(&options, &self->http, reterr);

@@ -15,6 +15,7 @@
 #include "grpc/server.h"
 #include "http/door.h"
 #include "http/server.h"
+#include "http/site.h"
 #include "rpc/rpc.h"
 
 typedef struct Flowd {
@@ -27,6 +28,7 @@ typedef struct Flowd {
     pthread_mutex_t grpc_lock; /* for changes of `grpc` and `http_door` */
     FlowGrpcServer *grpc;      /* NULL while it is not open */
     FlowHttpServer *http;
+    FlowHttpSite *http_site;
     FlowHttpDoor *http_door; /* NULL while it is not open */
     _Atomic bool draining;
     size_t stages; /* how many are up */

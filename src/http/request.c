@@ -165,9 +165,9 @@ static bool has_body(const FlowHttpRequest *request, int code)
 void flow_http_reply(FlowHttpRequest *request, int code, const char *type, const void *body, size_t len)
 {
     char length[64] = "";
-    if (code != 204)
+    if (code != 204 && code != 304)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", len);
-    put_head(request, code, code == 204 ? NULL : type, length);
+    put_head(request, code, code == 204 || code == 304 ? NULL : type, length);
     if (has_body(request, code)) {
         flow_http__put(request, body, len);
         request->sent = len;
