@@ -498,7 +498,7 @@ static void refuse_rest(Connection *self)
     int code = self->refusal;
     const char *text = self->refusal_text;
     if (code == 0) {
-        code = error == HPE_HEADER_OVERFLOW ? 431 : error == HPE_INVALID_METHOD ? 501 : 400;
+        code = error == HPE_HEADER_OVERFLOW ? 431 : error == HPE_INVALID_METHOD ? 405 : 400;
         text = error == HPE_HEADER_OVERFLOW ? "the request line and headers are too large"
                                             : http_errno_description(error);
     }
@@ -509,6 +509,8 @@ static void refuse_rest(Connection *self)
     }
     self->state = FLOW_HTTP_WORKING;
     self->holds++;
+    if (code == 405)
+        flow_http_set_header(&self->request, "Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
     fail_with(&self->request, code, text);
 }
 

@@ -222,6 +222,42 @@ static void property(Writer *w, const FlowWireField *field, const char *name, bo
     close(w, '}');
 }
 
+static void not_both(Writer *w, const char *one, const char *other)
+{
+    comma(w);
+    flow_buf_printf(w->to, "{\"not\":{\"required\":[\"%s\",\"%s\"]}}", one, other);
+}
+
+/* A field comes under one of its names, and of a oneof comes one field. */
+static void exclusions(Writer *w, const FlowWireMessage *type)
+{
+    bool any = false;
+    for (size_t i = 0; i < type->field_count; i++)
+        any |= type->fields[i].oneof >= 0 || strcmp(type->fields[i].name, type->fields[i].json_name) != 0;
+    if (!any)
+        return;
+    key(w, "allOf");
+    open(w, '[');
+    for (size_t i = 0; i < type->field_count; i++) {
+        const FlowWireField *field = &type->fields[i];
+        if (strcmp(field->name, field->json_name) != 0)
+            not_both(w, field->json_name, field->name);
+        for (size_t j = i + 1; j < type->field_count && field->oneof >= 0; j++) {
+            const FlowWireField *other = &type->fields[j];
+            if (other->oneof != field->oneof)
+                continue;
+            not_both(w, field->json_name, other->json_name);
+            if (strcmp(other->name, other->json_name) != 0)
+                not_both(w, field->json_name, other->name);
+            if (strcmp(field->name, field->json_name) != 0)
+                not_both(w, field->name, other->json_name);
+            if (strcmp(field->name, field->json_name) != 0 && strcmp(other->name, other->json_name) != 0)
+                not_both(w, field->name, other->name);
+        }
+    }
+    close(w, ']');
+}
+
 static void message_schema(Writer *w, const FlowWireMessage *type)
 {
     bool folds = false;
@@ -240,6 +276,7 @@ static void message_schema(Writer *w, const FlowWireMessage *type)
     }
     close(w, '}');
     member_json(w, "additionalProperties", folds ? "true" : "false");
+    exclusions(w, type);
     close(w, '}');
 }
 
@@ -351,7 +388,37 @@ static void content(Writer *w, const char *type, const FlowWireMessage *message,
     w->first = false;
 }
 
-static void request_body(Writer *w, const FlowWireMethod *method, const FlowWireHttpRule *rule)
+/* The whole request as a body: with what it requires, unless that stands in the path. */
+static void whole_request(Writer *w, const FlowWireMethod *method, const FlowTemplate *parsed)
+{
+    const FlowWireMessage *type = method->request;
+    want(w, type);
+    key(w, "application/json");
+    flow_buf_printf(w->to, "{\"schema\":{\"allOf\":[{\"$ref\":\"#/components/schemas/%s\"}", type->full_name);
+    for (size_t i = 0; i < type->field_count; i++) {
+        const FlowWireField *field = &type->fields[i];
+        FlowFieldPath path = {.fields = {field}, .count = 1};
+        if (!field->required || in_path(parsed, type, &path))
+            continue;
+        const char *least = field->repeated                   ? "minItems"
+                            : field->type == FLOW_WIRE_STRING ? "minLength"
+                                                              : "minProperties";
+        const char *kind = field->repeated ? "array" : field->type == FLOW_WIRE_STRING ? "string" : "object";
+        flow_buf_printf(
+            w->to, ",{\"anyOf\":[{\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":\"%s\",\"%s\":1}}}",
+            field->json_name, field->json_name, kind, least);
+        if (strcmp(field->name, field->json_name) != 0)
+            flow_buf_printf(w->to,
+                            ",{\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":\"%s\",\"%s\":1}}}",
+                            field->name, field->name, kind, least);
+        flow_buf_str(w->to, "]}");
+    }
+    flow_buf_str(w->to, "]}}");
+    w->first = false;
+}
+
+static void request_body(Writer *w, const FlowWireMethod *method, const FlowWireHttpRule *rule,
+                         const FlowTemplate *parsed)
 {
     const FlowWireField *field = strcmp(rule->body, "*") == 0
                                      ? NULL
@@ -364,6 +431,8 @@ static void request_body(Writer *w, const FlowWireMethod *method, const FlowWire
     open(w, '{');
     if (field != NULL && field->type == FLOW_WIRE_MESSAGE && field->message->kind == FLOW_WIRE_HTTP_BODY)
         member_json(w, "*/*", "{}");
+    else if (field == NULL)
+        whole_request(w, method, parsed);
     else
         content(w, "application/json", method->request, field);
     close(w, '}');
@@ -417,7 +486,7 @@ static void operation(Writer *w, const FlowWireMethod *method, const FlowWireHtt
     member(w, "summary", summary);
     describe(w, method->comment);
     parameters(w, method, rule, &parsed);
-    request_body(w, method, rule);
+    request_body(w, method, rule, &parsed);
     responses(w, method, rule);
     close(w, '}');
 }
@@ -484,7 +553,7 @@ static void components(Writer *w, const FlowWirePool *pool)
     member_json(w, "parameters",
                 "{\"timeout\":{\"name\":\"timeout\",\"in\":\"query\",\"description\":\"How long the call may "
                 "take, as 1.5s.\","
-                "\"schema\":{\"type\":\"string\",\"pattern\":\"^[0-9]{1,6}(\\\\.[0-9]{1,9})?s$\"}}}");
+                "\"schema\":{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]{0,5}(\\\\.[0-9]{1,9})?s$\"}}}");
     member_json(
         w, "responses",
         "{\"Error\":{\"description\":\"What went wrong.\",\"content\":{\"application/json\":{\"schema\":"

@@ -17,7 +17,7 @@ with tempfile.TemporaryDirectory() as work, Flowd(programs=RELEASE_PROGRAMS) as 
     (Path(work) / "build").symlink_to(ROOT / "build")
     environment = dict(os.environ, FLOW_SERVER=flowd.grpc_address,
                        PATH=(str(Path(tool).parent) + ":" if tool else "") + os.environ["PATH"])
-    for page in ["README.md"]:
+    for page in ["README.md", "docs/rest.md", "docs/websocket.md"]:
         blocks = MARKED.findall((ROOT / page).read_text())
         assert blocks, f"{page} has no marked block"
         for file, text in blocks:

@@ -175,9 +175,9 @@ SMUGGLING = [  # what is sent → the code of the only answer, after which the c
     ("GET /heal thz HTTP/1.1\r\nHost: l\r\n\r\n", 400),
     ("GET healthz HTTP/1.1\r\nHost: l\r\n\r\n", 400),
     ("GET /healthz HTTP/2.0\r\nHost: l\r\n\r\n", 505),
-    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 501, 505)),
+    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 405, 505)),
     ("CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n", (400, 405)),
-    ("FETCH /healthz HTTP/1.1\r\nHost: l\r\n\r\n", (400, 501)),
+    ("FETCH /healthz HTTP/1.1\r\nHost: l\r\n\r\n", 405),
     ("GET /healthz HTTP/1.1\r\nHost: l\r\nExpect: magic\r\n\r\n", 417),
     ("GET /" + "a" * 20000 + " HTTP/1.1\r\nHost: l\r\n\r\n", 431),
     ("GET /healthz HTTP/1.1\r\nHost: l\r\n" + "A: b\r\n" * 200 + "\r\n", 431),
@@ -310,10 +310,98 @@ def draining(flowd, raw):
     assert flowd.process.wait(30) == 0, flowd.log()[-2000:]
 
 
+def tls_and_unix():
+    """Both at once: TCP speaks TLS, and wants a certificate of the client; the Unix socket is in clear."""
+    import os, socket, ssl, subprocess, tempfile
+    work = tempfile.mkdtemp()
+    def make(name, *more):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-keyout", f"{work}/{name}.key", "-out", f"{work}/{name}.pem", "-subj", f"/CN={name}",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", *more], check=True, capture_output=True)
+    make("server")
+    make("client")
+    path = f"{work}/http.sock"
+    flowd = Flowd("--tls-cert", f"{work}/server.pem", "--tls-key", f"{work}/server.key", "--tls-client-ca", f"{work}/client.pem",
+                  "--http-listen", f"127.0.0.1:0,unix:{path}")
+    try:
+        address = flowd.http_address.split(",")[0]
+        context = ssl.create_default_context(cafile=f"{work}/server.pem")
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        def connect(with_certificate):
+            if with_certificate:
+                context.load_cert_chain(f"{work}/client.pem", f"{work}/client.key")
+            raw = Raw(address)
+            raw.socket = context.wrap_socket(raw.socket, server_hostname="localhost")
+            return raw
+        try:
+            with connect(False) as raw:
+                raw.ask("GET", "/healthz")
+            raise AssertionError("a client without a certificate was served")
+        except (ssl.SSLError, EOFError, ConnectionError):
+            pass
+        with connect(True) as raw:
+            assert raw.socket.selected_alpn_protocol() == "http/1.1"
+            assert ok(raw, "POST", "/dev/render", {"template": "x" * 200000})["text"] == "x" * 200000
+            assert [raw.ask("GET", "/healthz")[0] for _ in range(3)] == [200] * 3
+            run = ok(raw, "POST", "/prod/start", {"workflow": HELLO})
+            raw.send(f"GET /v1/runs/{run['id']}:watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert raw.head()[0] == 200 and "end" in list(records(raw))[-1]
+        # In clear on the TLS port: closed, and the server lives.
+        with Raw(address) as raw:
+            raw.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try:
+                while raw.socket.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+        # The certificate changes: new connections see the new one.
+        make("server")
+        os.utime(f"{work}/server.pem", (1, 1))
+        local = Raw.__new__(Raw)
+        local.socket, local.buffer = socket.socket(socket.AF_UNIX), b""
+        local.socket.connect(path)
+        assert local.ask("GET", "/v1/server", host="anything")[0] == 200
+        assert oct(os.stat(path).st_mode & 0o777) == "0o600"
+        local.socket.close()
+        time.sleep(1.1)  # the server looks at its files once a second
+        context = ssl.create_default_context(cafile=f"{work}/server.pem")
+        with connect(True) as raw:
+            assert raw.ask("GET", "/healthz")[0] == 200
+        flowd.process.terminate()
+        assert flowd.process.wait(20) == 0 and not os.path.exists(path), flowd.log()[-2000:]
+    finally:
+        if flowd.process.poll() is None:
+            flowd.process.kill()
+
+
+def site(flowd, raw):
+    code, headers, body = raw.ask("GET", "/")
+    assert code == 200 and b"<title>FlowEngine" in body and "default-src 'none'" in headers["content-security-policy"]
+    assert raw.ask("GET", "/", headers=[f"If-None-Match: {headers['etag']}"])[0] == 304
+    assert raw.ask("HEAD", "/")[2] == b"" and raw.ask("POST", "/", b"")[0] == 405
+    document = ok(raw, "GET", "/openapi.json")
+    operations = [o for path in document["paths"].values() for o in path.values()]
+    methods = {m.full_name for name in ("Workflow", "Production", "Queue", "DeadLetter", "NodeType", "Development", "System", "Webhook",
+                                        "Worker") for m in POOL.FindServiceByName(f"flowengine.v1.{name}Service").methods}
+    assert {f"/{m.rsplit('.', 1)[0]}/{m.rsplit('.', 1)[1]}" for m in methods} - set(document["paths"]) == \
+        {"/flowengine.v1.WorkerService/Attach"}
+    assert len({o["operationId"] for o in operations}) == len(operations) > 100
+    import re
+    for kind, name in set(re.findall(r'"\$ref": "#/components/(\w+)/([^"]+)"', json.dumps(document))):
+        assert name in document["components"][kind], name
+    code, headers, body = raw.ask("GET", "/metrics")
+    assert code == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = body.decode().splitlines()
+    assert any(l.startswith('flowd_calls_total{method="flowengine.v1.SystemService/GetServerInfo",status="OK"} ') for l in lines), lines
+    assert any(l == "flowd_ready 1" for l in lines) and all(re.match(r"#|\w+(\{[^}]*\})? [-+.\de]+$", l) for l in lines)
+
+
 def main():
+    tls_and_unix()
+    print("tls_and_unix: ok", flush=True)
     flowd = Flowd("--http-origins", "https://console.example", "--http-hosts", "flow.example", "--access-log")
     try:
-        for test in (methods, protobuf, errors, http, smuggling, hosts, cors, streams, deadlines_and_leaving, draining):
+        for test in (methods, protobuf, errors, http, smuggling, hosts, cors, site, streams, deadlines_and_leaving, draining):
             with Raw(flowd.http_address) as raw:
                 test(flowd, raw)
             print(f"{test.__name__}: ok", flush=True)
