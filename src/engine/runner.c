@@ -508,12 +508,21 @@ static void decide(FlowRunner *runner)
         finish(runner);
 }
 
+/* Once a turn: the real clocks. */
+static void look_at_clocks(FlowRunner *runner)
+{
+    const FlowClock *clock = flow_loop_clock(runner->loop);
+    runner->now_ns = runner->turn_ns = flow_clock_mono_ns(clock);
+    runner->turn_ticks = flow_ticks_now();
+    runner->tick_scale = flow_ticks_scale(clock);
+    runner->wall_offset_ns = flow_clock_wall_ns(clock) - runner->now_ns;
+}
+
 void flow_runner__turn(FlowTask *task)
 {
     FlowRunner *runner = flow_container_of(task, FlowRunner, turn_task);
     runner->is_turn_posted = false;
-    int64_t now_ns = flow_runner__look_at_clock(runner);
-    runner->wall_offset_ns = flow_clock_wall_ns(flow_loop_clock(runner->loop)) - now_ns;
+    look_at_clocks(runner);
     take_wishes(runner);
     if (runner->phase == FLOW_RUNNER_NEW)
         open_loop(runner);

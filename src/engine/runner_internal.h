@@ -21,6 +21,7 @@
 #include "engine/event_record.h"
 #include "engine/engine_internal.h"
 #include "engine/runner.h"
+#include "engine/ticks.h"
 #include "forms/form.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
@@ -256,6 +257,9 @@ struct FlowRunner {
     FlowTask turn_task;
     bool is_turn_posted;
     int64_t now_ns;         /* monotonic, of the last look at the clock */
+    int64_t turn_ns;        /* the same, when this turn began … */
+    uint64_t turn_ticks;    /* … and what the processor's counter said then */
+    uint64_t tick_scale;    /* 0: no ticks */
     int64_t wall_offset_ns; /* wall - monotonic, as of this turn */
     unsigned listen;        /* FLOW_EVENT_BIT()s that somebody wants */
     bool listen_payloads, has_events;
@@ -304,9 +308,23 @@ static inline bool flow_runner__listens(const FlowRunner *runner, FlowEventKind 
     return __builtin_expect((runner->listen & FLOW_EVENT_BIT(kind)) != 0, 0);
 }
 
+/* Within a turn. */
 static inline int64_t flow_runner__look_at_clock(FlowRunner *runner)
 {
-    return runner->now_ns = flow_clock_mono_ns(flow_loop_clock(runner->loop));
+    if (__builtin_expect(runner->tick_scale == 0, 0))
+        return runner->now_ns = flow_clock_mono_ns(flow_loop_clock(runner->loop));
+    return runner->now_ns =
+               runner->turn_ns + flow_ticks_ns(flow_ticks_now() - runner->turn_ticks, runner->tick_scale);
+}
+
+static inline void flow_runner__record_latency(FlowRunnerNode *node, int64_t ns)
+{
+    FlowHistogram *histogram = atomic_load_explicit(&node->counters->latency, memory_order_relaxed);
+    if (__builtin_expect(histogram == NULL, 0)) {
+        histogram = flow_new(FlowHistogram);
+        atomic_store_explicit(&node->counters->latency, histogram, memory_order_release);
+    }
+    flow_histogram_record(histogram, ns);
 }
 
 void flow_runner__turn_soon(FlowRunner *runner);
@@ -328,7 +346,6 @@ void flow_runner__foreground_left(FlowUnit *unit);
 void flow_runner__unit_failed(FlowUnit *unit);
 /* Nothing of it goes on. */
 void flow_runner__unit_ended(FlowUnit *unit);
-void flow_runner__record_latency(FlowRunnerNode *node, int64_t ns);
 void flow_runner__note_failure(FlowRunner *runner, uint32_t node, const FlowError *error,
                                const char *dead_letter_id, const char *fingerprint);
 

@@ -77,16 +77,6 @@ FlowStrand *flow_runner__begin_unit(FlowRunner *runner)
 
 /* ---- ending ---- */
 
-void flow_runner__record_latency(FlowRunnerNode *node, int64_t ns)
-{
-    FlowHistogram *histogram = atomic_load_explicit(&node->counters->latency, memory_order_relaxed);
-    if (__builtin_expect(histogram == NULL, 0)) {
-        histogram = flow_new(FlowHistogram);
-        atomic_store_explicit(&node->counters->latency, histogram, memory_order_release);
-    }
-    flow_histogram_record(histogram, ns);
-}
-
 void flow_runner__foreground_left(FlowUnit *unit)
 {
     FlowRunner *runner = unit->runner;
