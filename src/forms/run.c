@@ -20,8 +20,14 @@ typedef struct Runner {
 static bool render(Runner *self, size_t index)
 {
     const FlowSlot *slot = &self->form->slots[index];
-    FlowTemplateError detail = {0};
-    FlowError error = {0};
+    /* Only what says "nothing": clearing all of these texts for each render would cost more than many a render. */
+    FlowTemplateError detail;
+    detail.kind = FLOW_TEMPLATE_NO_ERROR;
+    detail.line = detail.column = 0;
+    detail.message[0] = detail.hint[0] = detail.excerpt[0] = '\0';
+    FlowError error;
+    error.status = FLOW_OK;
+    error.reason[0] = error.where[0] = error.message[0] = '\0';
     FlowValue *to = &self->rendered[index];
     FlowStatus status = FLOW_OK;
     bool truth;
@@ -85,14 +91,13 @@ static void run(Runner *self)
 {
     const FlowForm *form = self->form;
     size_t count = form->schema->count;
-    bool done[FIELDS_MAX] = {false};
+    bool done[FIELDS_MAX];
     FlowValue raw[FIELDS_MAX];
     for (size_t i = 0; i < count; i++) {
         bool constant = form->slots[i].kind == FLOW_SLOT_CONSTANT;
         self->rendered[i] = flow_value_null();
         self->cleaned[i] = constant ? form->cleaned[i] : flow_value_null();
-        if (!constant)
-            done[i] = render(self, i);
+        done[i] = !constant && render(self, i);
         raw[i] = constant ? form->slots[i].stored : self->rendered[i];
     }
     for (size_t i = 0; i < count; i++) {

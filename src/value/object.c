@@ -364,6 +364,12 @@ FlowStatus flow_object_set_key_take(FlowValue *object, FlowValue key, FlowValue 
 FlowStatus flow_object_add_unique_take(FlowValue *object, FlowValue key, FlowValue value_take,
                                        FlowValue *ret_key, FlowError *reterr)
 {
+    if (flow_value_kind(*object) != FLOW_VALUE_OBJECT || flow_value_kind(key) != FLOW_VALUE_STRING) {
+        bool wrong_key = flow_value_kind(*object) == FLOW_VALUE_OBJECT;
+        flow_value_unref(value_take);
+        return flow_value__wrong_kind(wrong_key ? key : *object,
+                                      wrong_key ? FLOW_VALUE_STRING : FLOW_VALUE_OBJECT, reterr);
+    }
     FlowValue unique = flow_value_ref(key);
     FlowStatus status = FLOW_OK;
     for (unsigned n = 2; status == FLOW_OK && flow_object_get_key(*object, unique) != NULL; n++) {
@@ -378,7 +384,7 @@ FlowStatus flow_object_add_unique_take(FlowValue *object, FlowValue key, FlowVal
         flow_value_assign_take(&unique, next);
     }
     if (status == FLOW_OK)
-        status = flow_object_set_key_take(object, unique, value_take, reterr);
+        status = append_take(object, flow_value_ref(unique), value_take, reterr);
     else
         flow_value_unref(value_take);
     if (status == FLOW_OK && ret_key != NULL)

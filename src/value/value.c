@@ -143,7 +143,7 @@ FlowValue flow_value_stringn(const char *text, size_t length)
     return value;
 }
 
-FlowValue flow_value_string(const char *text)
+FlowValue(flow_value_string)(const char *text)
 {
     return flow_value_stringn(text, strlen(text));
 }

@@ -213,6 +213,20 @@ static inline bool flow_int_is_safe(int64_t integer)
 /* Copies. They abort when memory runs out: for texts whose size is known to be modest. */
 FlowValue flow_value_string(const char *text);
 FlowValue flow_value_stringn(const char *text, size_t length);
+
+static inline FlowValue flow_value__short(const char *text, size_t length)
+{
+    FlowValue value = {.word = {0, 0}};
+    memcpy(value.text, text, length);
+    value.text[FLOW_VALUE_SHORT_STRING] = (char)(FLOW_VALUE_SHORT_STRING - length);
+    value.tag = FLOW_VALUE_STRING;
+    return value;
+}
+/* A short literal is put together by the compiler. */
+#define flow_value_string(text)                                                                              \
+    (__builtin_constant_p(strlen(text)) && strlen(text) <= FLOW_VALUE_SHORT_STRING                           \
+         ? flow_value__short(text, strlen(text))                                                             \
+         : (flow_value_string)(text))
 /* Copies. Beyond FLOW_VALUE_MAX_SIZE or memory: FLOW_RESOURCE_EXHAUSTED. */
 FlowStatus flow_value_try_string(const char *text, size_t length, FlowValue *ret_value, FlowError *reterr);
 /*
