@@ -25,24 +25,50 @@ const char *flow_pool_name(FlowPoolKind pool)
     return (unsigned)pool < FLOW_POOL_COUNT ? names[pool] : "UNKNOWN";
 }
 
+static void drop_result(FlowNodeCall *call)
+{
+    call->has_result = false;
+    flow_value_clear(&call->result_key);
+    flow_value_clear(&call->result);
+}
+
 void flow_node_call_done(FlowNodeCall *call)
 {
     flow_value_clear(&call->out_data);
     flow_value_clear(&call->out_metadata);
     flow_value_clear(&call->out_state);
     flow_value_clear(&call->elements);
+    drop_result(call);
     call->has_data = call->has_metadata = call->has_state = false;
 }
 
-static FlowNodeOutcome add_result(FlowNodeCall *call, FlowValue key, FlowValue result_take)
+static FlowStatus add(FlowNodeCall *call, FlowValue key, FlowValue result_take)
 {
     if (!call->has_data) {
         call->out_data = flow_value_ref(call->data);
         call->has_data = true;
     }
-    FlowError error;
-    FlowStatus status = flow_object_add_unique_take(&call->out_data, key, result_take, NULL, &error);
-    return status == FLOW_OK ? FLOW_NODE_DONE : flow_node_call_fail_with(call, &error);
+    return flow_object_add_unique_take(&call->out_data, key, result_take, NULL, &call->error);
+}
+
+static FlowNodeOutcome add_result(FlowNodeCall *call, FlowValue key, FlowValue result_take)
+{
+    if (call->adds_result && !call->has_data && !call->has_result) {
+        call->has_result = true;
+        call->result_key = flow_value_ref(key);
+        call->result = result_take;
+        return FLOW_NODE_DONE;
+    }
+    FlowStatus status = FLOW_OK;
+    if (call->has_result) {
+        status = add(call, call->result_key, flow_value_steal(&call->result));
+        drop_result(call);
+    }
+    if (status == FLOW_OK)
+        status = add(call, key, result_take);
+    else
+        flow_value_unref(result_take);
+    return status == FLOW_OK ? FLOW_NODE_DONE : flow_node_call_fail_with(call, &call->error);
 }
 
 FlowNodeOutcome flow_node_call_result_as_take(FlowNodeCall *call, const char *key, FlowValue result_take)
@@ -63,6 +89,8 @@ FlowNodeOutcome flow_node_call_result_take(FlowNodeCall *call, FlowValue result_
 
 FlowNodeOutcome flow_node_call_data_take(FlowNodeCall *call, FlowValue data_take)
 {
+    if (call->has_result)
+        drop_result(call);
     flow_value_assign_take(&call->out_data, data_take);
     call->has_data = true;
     return FLOW_NODE_DONE;

@@ -203,10 +203,14 @@ struct FlowNodeCall {
     /* Set from another thread when the loop is to end by force: for a start() that blocks (THREAD). May be NULL. */
     const _Atomic(bool) *aborted;
 
+    /* The host puts the (one) result into the data itself, so that data which nobody else holds needs no copy. */
+    bool adds_result;
+
     /* What goes on. A call that leaves `has_data` (`has_metadata`) false passes its input on as it is. */
-    bool has_data, has_metadata, has_state;
+    bool has_data, has_metadata, has_state, has_result;
     uint32_t branch; /* index into the branches of the node; 0 unless set */
     FlowValue out_data, out_metadata;
+    FlowValue result_key, result; /* only with adds_result */
     FlowValue out_state; /* the node's durable state from this unit on: written in the unit's settle */
     FlowValue elements;  /* of a for-each, an array */
     const char *waiting; /* while PENDING: for what, in a word or two ("timer"); static text; shown as state
@@ -305,9 +309,10 @@ static inline void *flow_node_service(FlowNode *node, const char *name)
 
 static inline void flow_node_call_reset(FlowNodeCall *call)
 {
-    call->cancelled = call->has_data = call->has_metadata = call->has_state = false;
+    call->cancelled = call->has_data = call->has_metadata = call->has_state = call->has_result = false;
     call->branch = 0;
     call->out_data = call->out_metadata = call->out_state = call->elements = flow_value_null();
+    call->result_key = call->result = flow_value_null();
     call->waiting = NULL;
     call->error.status = FLOW_OK;
 }

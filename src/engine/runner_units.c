@@ -8,6 +8,7 @@
 #include "engine/payload.h"
 #include "engine/runner_internal.h"
 
+enum { FIRST_MEMBERS = 4 };
 static const int64_t FIRST_BACK_OFF_NS = 100 * FLOW_NS_PER_MS, LAST_BACK_OFF_NS = 30 * FLOW_NS_PER_S;
 
 /* ---- beginning ---- */
@@ -72,7 +73,11 @@ FlowStrand *flow_runner__begin_unit(FlowRunner *runner)
     if (!runner->is_entry_checked && flow_inlet__has_leftovers(&runner->inlet))
         return NULL;
     runner->is_entry_checked = true;
-    return begin(runner, 0, flow_value_object(), flow_value_object());
+    FlowValue data = flow_value_object();
+    /* Room for what the first few nodes add, so that the object doesn't have to grow under each of them. */
+    if (runner->nodes[0].node.type->output_key)
+        flow_object_reserve(&data, FIRST_MEMBERS, NULL);
+    return begin(runner, 0, data, flow_value_object());
 }
 
 /* ---- ending ---- */

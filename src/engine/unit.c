@@ -70,7 +70,8 @@ static void fail(FlowUnit *unit, FlowStrand *strand, const FlowError *error)
 static FlowStrand *busy_strand(FlowUnit *unit)
 {
     FlowStrand *busy = NULL;
-    FLOW_LIST_FOR_EACH(link, &unit->strands) {
+    FLOW_LIST_FOR_EACH(link, &unit->strands)
+    {
         FlowStrand *strand = flow_list_entry(link, FlowStrand, unit_link);
         if (strand->at != FLOW_GRAPH_NONE && (busy == NULL || strand->state == FLOW_STRAND_OPEN))
             busy = strand;
@@ -358,13 +359,25 @@ static FlowNodeOutcome judge(FlowStrand *strand, FlowNodeOutcome outcome, int64_
                        node->node.type->name, call->branch, node->plan->def->branch_count);
         return FLOW_NODE_FAILED;
     }
-    if (outcome == FLOW_NODE_DONE && call->has_data &&
-        flow_value_size(call->out_data) > FLOW_PAYLOAD_BYTES_MAX) {
+    size_t size = outcome != FLOW_NODE_DONE ? 0
+                  : call->has_result        ? flow_value_size(strand->data) + flow_value_size(call->result)
+                  : call->has_data          ? flow_value_size(call->out_data)
+                                            : 0;
+    if (size > FLOW_PAYLOAD_BYTES_MAX) {
         flow_error_set(
             &call->error, FLOW_RESOURCE_EXHAUSTED, "PAYLOAD_TOO_LARGE", node->node.id,
-            "the node's output takes %zu bytes, more than the %d that a payload may have; pass less on",
-            flow_value_size(call->out_data), FLOW_PAYLOAD_BYTES_MAX);
+            "the node's output takes %zu bytes, more than the %d that a payload may have; pass less on", size,
+            FLOW_PAYLOAD_BYTES_MAX);
         return FLOW_NODE_FAILED;
+    }
+    if (outcome == FLOW_NODE_DONE && call->has_result) {
+        /* On failure the input stays as it was. */
+        FlowStatus status = flow_object_add_unique_take(&strand->data, call->result_key,
+                                                        flow_value_steal(&call->result), NULL, &call->error);
+        flow_value_clear(&call->result_key);
+        call->has_result = false;
+        if (status != FLOW_OK)
+            return FLOW_NODE_FAILED;
     }
     if (outcome == FLOW_NODE_PENDING || (outcome == FLOW_NODE_COMPLETED && strand->at != 0)) {
         flow_error_set(&call->error, FLOW_INTERNAL, "NODE_FAILED", node->node.id,
@@ -413,9 +426,10 @@ static bool conclude(FlowStrand *strand, FlowNodeOutcome outcome)
     if (call->has_state)
         flow_unit__note_state(unit, strand->at, flow_value_steal(&call->out_state));
     release_form(strand);
-    if (outcome != FLOW_NODE_DONE)
+    if (outcome != FLOW_NODE_DONE) {
+        flow_node_call_done(call);
         end_branch(strand, outcome == FLOW_NODE_FILTERED);
-    else if (!(node->node.type->flags & FLOW_NODE_FOR_EACH))
+    } else if (!(node->node.type->flags & FLOW_NODE_FOR_EACH))
         go_on(strand);
     else
         flow_each__begin(strand);

@@ -172,6 +172,7 @@ static FlowStrand *make_strand(FlowRunner *runner)
     FlowStrand *strand = flow_new(FlowStrand);
     strand->runner = runner;
     strand->call.host = &flow_runner__host;
+    strand->call.adds_result = true;
     strand->call.context = &strand->context;
     strand->call.aborted = &runner->wish.force;
     strand->context = (FlowTemplateContext){

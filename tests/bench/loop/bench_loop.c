@@ -193,7 +193,8 @@ static bool read_events(void)
 
 static const char simple_workflow[] =
     "{\"name\": \"bench\", \"nodes\": ["
-    "{\"id\": \"count\", \"type\": \"counter\", \"data\": {\"form\": {\"min_value\": 1, \"max_value\": %llu}}},"
+    "{\"id\": \"count\", \"type\": \"counter\", \"data\": {\"form\": {\"min_value\": 1, \"max_value\": "
+    "%llu}}},"
     "{\"id\": \"if\", \"type\": \"if-condition\", \"data\": {\"form\": {\"condition_expression\": "
     "\"data.counter.current > 0\"}}},"
     "{\"id\": \"end\", \"type\": \"end\"}],"
@@ -202,22 +203,26 @@ static const char simple_workflow[] =
 
 static void fanout_workflow(FlowBuf *to, unsigned long long units)
 {
-    flow_buf_printf(to,
-                    "{\"name\": \"fanout\", \"nodes\": [{\"id\": \"count\", \"type\": \"counter\", \"data\": {\"form\": "
-                    "{\"min_value\": 1, \"max_value\": %llu}}}, {\"id\": \"join\", \"type\": \"end\"}",
-                    units);
+    flow_buf_printf(
+        to,
+        "{\"name\": \"fanout\", \"nodes\": [{\"id\": \"count\", \"type\": \"counter\", \"data\": {\"form\": "
+        "{\"min_value\": 1, \"max_value\": %llu}}}, {\"id\": \"join\", \"type\": \"end\"}",
+        units);
     for (int i = 0; i < 8; i++)
         flow_buf_printf(to,
-                        ", {\"id\": \"n%d\", \"type\": \"set-fields\", \"data\": {\"form\": {\"fields\": {\"k%d\": %d}}}}", i, i,
-                        i);
+                        ", {\"id\": \"n%d\", \"type\": \"set-fields\", \"data\": {\"form\": {\"fields\": "
+                        "{\"k%d\": %d}}}}",
+                        i, i, i);
     flow_buf_str(to, "], \"edges\": [");
     for (int i = 0; i < 8; i++)
-        flow_buf_printf(to, "%s{\"source\": \"count\", \"target\": \"n%d\"}, {\"source\": \"n%d\", \"target\": \"join\"}",
-                        i ? ", " : "", i, i);
+        flow_buf_printf(
+            to, "%s{\"source\": \"count\", \"target\": \"n%d\"}, {\"source\": \"n%d\", \"target\": \"join\"}",
+            i ? ", " : "", i, i);
     flow_buf_str(to, "]}");
 }
 
-static uint64_t run_engine(const char *what, uint64_t units, int64_t *ret_wall, int64_t *ret_cpu, int64_t *ret_thread)
+static uint64_t run_engine(const char *what, uint64_t units, int64_t *ret_wall, int64_t *ret_cpu,
+                           int64_t *ret_thread)
 {
     FlowError error;
     FlowStore *store;
@@ -228,7 +233,8 @@ static uint64_t run_engine(const char *what, uint64_t units, int64_t *ret_wall, 
         exit(1);
     snprintf(url, sizeof url, "sqlite:%s/store.db", folder);
     flow_log_set_level(FLOW_LOG_ERROR);
-    if (flow_nodes_register(registry, &error) != FLOW_OK || flow_store_open(url, NULL, &store, &error) != FLOW_OK)
+    if (flow_nodes_register(registry, &error) != FLOW_OK ||
+        flow_store_open(url, NULL, &store, &error) != FLOW_OK)
         die("open", &error);
     FlowEngineOptions options = {.store = store, .registry = registry, .shards = 1};
     if (flow_engine_open(&options, &engine, &error) != FLOW_OK)
