@@ -192,6 +192,55 @@ static void information_is_given(void **state)
     assert_true(second.commits >= 1);
 }
 
+static void a_commit_may_wait_for_company(void **state)
+{
+    (void)state;
+    FlowStoreOptions options = {.commit_wait_ms = 2, .commit_operations = 8};
+    FlowStore *store = NULL;
+    assert_int_equal(flow_store_open("sqlite::memory:", &options, &store, NULL), FLOW_OK);
+    FlowBlob *body = rig_blob("x");
+    FlowStoreItem item = {"x", body, 0};
+    FlowStoreQueue *queue = flow_store_queue_open(store, "q");
+    FlowStorePush pushes[20];
+    for (size_t i = 0; i < FLOW_COUNT(pushes); i++) {
+        pushes[i] = (FlowStorePush){.queue = queue, .items = &item, .count = 1};
+        flow_store_push(store, &pushes[i]);
+    }
+    for (size_t i = 0; i < FLOW_COUNT(pushes); i++)
+        assert_int_equal(flow_store_wait(store, &pushes[i].op), FLOW_OK);
+    FlowStoreInfo info;
+    flow_store_info(store, &info);
+    assert_int_equal(info.pushed, FLOW_COUNT(pushes));
+    assert_in_range(info.commits, 3, 10); /* at least one for 8, and one of recovery; at most few */
+    flow_store_close(store);
+    flow_blob_unref(body);
+}
+
+/* Names that are asked for and never used take no memory for ever. */
+static void forgotten_queues_are_swept_away(void **state)
+{
+    Rig *rig = *state;
+    FlowStoreQueue *kept = rig_queue(rig, "kept");
+    for (int i = 0; i < 100; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "name-%d", i);
+        flow_store_queue_unref(rig_queue(rig, name));
+    }
+    rig_push(rig, "used", 1, 1);
+    flow_test_clock_advance(rig->clock, 61 * FLOW_NS_PER_S);
+    FlowStoreFlush flush = {.op = {.loop = NULL}};
+    OK(rig, flush, flush);
+    OK(rig, flush, flush);
+    assert_string_equal(flow_store_queue_name(kept), "kept");
+    FlowStoreQueue *again = rig_queue(rig, "kept");
+    assert_ptr_equal(again, kept);
+    assert_string_equal(rig_line(rig, "used"), "1");
+    rig_push(rig, "name-5", 1, 1);
+    rig_push(rig, "kept", 1, 1);
+    assert_int_equal(flow_store_queue_view(kept).queued, 1);
+    rig_balance(rig);
+}
+
 /* ---- storage that fails --------------------------------------------------------------------------------- */
 
 static void allow_writes(bool allow)
@@ -408,6 +457,8 @@ int main(void)
         ON_A_STORE(garbage_is_no_store),
         ON_A_STORE(an_unbalanced_ledger_stops_what_is_new),
         ON_A_STORE(information_is_given),
+        cmocka_unit_test(a_commit_may_wait_for_company),
+        ON_A_STORE(forgotten_queues_are_swept_away),
         ON_A_STORE(everything_resumes_when_the_storage_is_back),
         ON_A_STORE(a_store_can_be_closed_while_it_is_away),
         cmocka_unit_test(blobs_carry_attachments_and_are_made_late),
