@@ -6,10 +6,13 @@
  */
 #include "loop/loop.h"
 
+#include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "loop/loop_internal.h"
@@ -78,9 +81,24 @@ static void run_own(FlowLoop *loop)
         uv_idle_stop(&loop->turn);
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-    run_inbox(async->data);
+    FlowLoop *loop = poll->data;
+    uint64_t count;
+    (void)status;
+    (void)events;
+    /* Before the inbox is emptied: who posts after that writes again. */
+    if (read(loop->wake_fd, &count, sizeof count) < 0)
+        return;
+    run_inbox(loop);
+}
+
+static void wake(FlowLoop *loop)
+{
+    static const uint64_t one = 1;
+    /* Can only fail when 2^64 - 2 wake-ups are on their way. */
+    ssize_t written = write(loop->wake_fd, &one, sizeof one);
+    (void)written;
 }
 
 static void on_turn(uv_idle_t *idle)
@@ -119,7 +137,7 @@ void flow_loop_post_chain(FlowLoop *loop, FlowTask *first, FlowTask *last)
     } while (!atomic_compare_exchange_weak_explicit(&loop->inbox, &head, last, memory_order_release,
                                                     memory_order_relaxed));
     if (head == NULL)
-        uv_async_send(&loop->wake);
+        wake(loop);
 }
 
 void flow_loop_post(FlowLoop *loop, FlowTask *task)
@@ -135,12 +153,17 @@ FlowStatus flow_loop_new(const char *name, const FlowClock *clock, FlowLoop **re
     int code = uv_loop_init(&loop->uv);
     if (code != 0)
         goto fail;
-    code = uv_async_init(&loop->uv, &loop->wake, on_wake);
+    /* Not uv_async_t: its receiver spins until the sender has come back from the system call that woke it. */
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    code = loop->wake_fd >= 0 ? uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd) : -errno;
     if (code != 0) {
+        if (loop->wake_fd >= 0)
+            close(loop->wake_fd);
         uv_loop_close(&loop->uv);
         goto fail;
     }
     loop->wake.data = loop;
+    uv_poll_start(&loop->wake, UV_READABLE, on_wake);
     uv_idle_init(&loop->uv, &loop->turn);
     loop->turn.data = loop;
     flow_loop__timers_init(loop);
@@ -257,6 +280,7 @@ void flow_loop_free(FlowLoop *loop)
         fprintf(stderr, "flow: loop %s is freed while handles on it are open\n", loop->name);
         abort();
     }
+    close(loop->wake_fd);
     free(loop);
 }
 

@@ -16,7 +16,8 @@ struct FlowLoop {
 
     /* Other threads push onto `inbox` (newest first); the loop takes the whole stack and turns it round. */
     _Atomic(FlowTask *) inbox;
-    uv_async_t wake;
+    int wake_fd; /* an eventfd */
+    uv_poll_t wake;
     /* Tasks that the loop's own thread posted; `turn` keeps libuv from sleeping while there are any. */
     FlowTask *own_first, *own_last;
     uv_idle_t turn;
