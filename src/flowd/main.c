@@ -3,6 +3,7 @@
  * everything down again. The exit codes are in exit.h.
  */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 #include "flowd/settings.h"
 #include "flowd/signals.h"
 #include "flowd/wire_up.h"
+#include "trial/trial.h"
 
 extern char **environ;
 
@@ -60,6 +62,8 @@ int main(int argc, char **argv)
     FlowSettingsAction action;
     FlowError error;
     int exit_code = FLOW_EXIT_OK;
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return flow_trial_main(argc - 2, argv + 2);
     flow_signals_block();
     if (flow_settings_read(argc, argv, environ, &settings, &action, &error) != FLOW_OK) {
         fprintf(stderr, "flowd: %s\n", error.message);
