@@ -300,6 +300,14 @@ static void parameter(Writer *w, const FlowWireField *field, const char *name, c
     close(w, '}');
 }
 
+/* Dots in a path's variables are nothing that tools expect. */
+static void undot(char *name)
+{
+    for (; *name != '\0'; name++)
+        if (*name == '.')
+            *name = '_';
+}
+
 static bool in_path(const FlowTemplate *parsed, const FlowWireMessage *request, const FlowFieldPath *path)
 {
     for (size_t i = 0; i < parsed->variable_count; i++) {
@@ -360,8 +368,10 @@ static void parameters(Writer *w, const FlowWireMethod *method, const FlowWireHt
         FlowFieldPath path;
         char name[160];
         snprintf(name, sizeof name, "%.*s", (int)parsed->variables[i].name_len, parsed->variables[i].name);
-        if (flow_field_path_find(method->request, name, parsed->variables[i].name_len, &path))
-            parameter(w, path.fields[path.count - 1], name, "path", false);
+        if (!flow_field_path_find(method->request, name, parsed->variables[i].name_len, &path))
+            continue;
+        undot(name);
+        parameter(w, path.fields[path.count - 1], name, "path", false);
     }
     const FlowWireField *body = flow_wire_field_named(method->request, rule->body, strlen(rule->body));
     bool raw = body != NULL && body->type == FLOW_WIRE_MESSAGE && body->message->kind == FLOW_WIRE_HTTP_BODY;
@@ -400,17 +410,17 @@ static void whole_request(Writer *w, const FlowWireMethod *method, const FlowTem
         FlowFieldPath path = {.fields = {field}, .count = 1};
         if (!field->required || in_path(parsed, type, &path))
             continue;
-        const char *least = field->repeated                   ? "minItems"
-                            : field->type == FLOW_WIRE_STRING ? "minLength"
-                                                              : "minProperties";
-        const char *kind = field->repeated ? "array" : field->type == FLOW_WIRE_STRING ? "string" : "object";
-        flow_buf_printf(
-            w->to, ",{\"anyOf\":[{\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":\"%s\",\"%s\":1}}}",
-            field->json_name, field->json_name, kind, least);
-        if (strcmp(field->name, field->json_name) != 0)
-            flow_buf_printf(w->to,
-                            ",{\"required\":[\"%s\"],\"properties\":{\"%s\":{\"type\":\"%s\",\"%s\":1}}}",
-                            field->name, field->name, kind, least);
+        const char *least = "\"type\":\"object\"";
+        if (field->repeated)
+            least = "\"type\":\"array\",\"minItems\":1";
+        else if (field->type == FLOW_WIRE_STRING)
+            least = "\"type\":\"string\",\"minLength\":1";
+        for (int spelling = 0; spelling < 2; spelling++) {
+            const char *name = spelling == 0 ? field->json_name : field->name;
+            if (spelling == 0 || strcmp(field->name, field->json_name) != 0)
+                flow_buf_printf(w->to, "%s{\"required\":[\"%s\"],\"properties\":{\"%s\":{%s}}}",
+                                spelling == 0 ? ",{\"anyOf\":[" : ",", name, name, least);
+        }
         flow_buf_str(w->to, "]}");
     }
     flow_buf_str(w->to, "]}}");
@@ -492,6 +502,7 @@ static void operation(Writer *w, const FlowWireMethod *method, const FlowWireHtt
 }
 
 typedef struct Rule {
+    char *path; /* as the document says it; freed with the rule */
     const FlowWireMethod *method;
     FlowWireHttpRule rule;
     size_t index;
@@ -500,8 +511,21 @@ typedef struct Rule {
 static int by_path(const void *a, const void *b)
 {
     const Rule *x = a, *y = b;
-    int order = strcmp(x->rule.path, y->rule.path);
+    int order = strcmp(x->path, y->path);
     return order != 0 ? order : strcmp(x->rule.verb, y->rule.verb);
+}
+
+/* "/v1/queues/{queue.name}" as "/v1/queues/{queue_name}". */
+static char *shown_path(const char *path)
+{
+    char *copy = flow_strdup(path);
+    for (char *brace = strchr(copy, '{'); brace != NULL; brace = strchr(brace + 1, '{')) {
+        char *end = strchr(brace, '}');
+        *end = '\0';
+        undot(brace);
+        *end = '}';
+    }
+    return copy;
 }
 
 /* Rules of the methods that speak HTTP, by path, and for each method the one that all have. */
@@ -515,8 +539,9 @@ static Rule *all_rules(const FlowRpcServer *rpc, size_t *ret_count)
             continue;
         rules = flow_realloc(rules, (count + method->http_count + 1) * sizeof *rules);
         for (size_t r = 0; r < method->http_count; r++)
-            rules[count++] = (Rule){method, method->http[r], r};
-        rules[count++] = (Rule){method, {"POST", method->path, "*", ""}, method->http_count};
+            rules[count++] = (Rule){shown_path(method->http[r].path), method, method->http[r], r};
+        rules[count++] =
+            (Rule){flow_strdup(method->path), method, {"POST", method->path, "*", ""}, method->http_count};
     }
     qsort(rules, count, sizeof *rules, by_path);
     *ret_count = count;
@@ -530,10 +555,10 @@ static void paths(Writer *w, const FlowRpcServer *rpc)
     key(w, "paths");
     open(w, '{');
     for (size_t i = 0; i < count; i++) {
-        if (i == 0 || strcmp(rules[i].rule.path, rules[i - 1].rule.path) != 0) {
+        if (i == 0 || strcmp(rules[i].path, rules[i - 1].path) != 0) {
             if (i != 0)
                 close(w, '}');
-            key(w, rules[i].rule.path);
+            key(w, rules[i].path);
             open(w, '{');
         }
         operation(w, rules[i].method, &rules[i].rule, rules[i].index);
@@ -541,6 +566,8 @@ static void paths(Writer *w, const FlowRpcServer *rpc)
     if (count != 0)
         close(w, '}');
     close(w, '}');
+    for (size_t i = 0; i < count; i++)
+        free(rules[i].path);
     free(rules);
 }
 
