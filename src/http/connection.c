@@ -33,7 +33,7 @@ static void go_on(Connection *self);
 
 /* ---------------------------------------------------------------------------------------- closing */
 
-static void let_go(Connection *self)
+void flow_http__let_go(Connection *self)
 {
     if (--self->holds != 0)
         return;
@@ -52,7 +52,7 @@ static void let_go(Connection *self)
 
 static void on_closed(uv_handle_t *handle)
 {
-    let_go(handle->data);
+    flow_http__let_go(handle->data);
 }
 
 void flow_http__close(Connection *self)
@@ -63,6 +63,9 @@ void flow_http__close(Connection *self)
     self->state = FLOW_HTTP_GONE;
     flow_timer_stop(&self->timer);
     uv_close(&self->socket.handle, on_closed);
+    if (self->relay != NULL)
+        flow_http__relay_close(self->relay);
+    self->relay = NULL;
     const FlowHttpWatch *watch = self->request.watch;
     if (working && watch != NULL && watch->on_gone != NULL)
         watch->on_gone(&self->request, self->request.watch_data);
@@ -202,6 +205,8 @@ static void on_written(uv_write_t *write, int status)
         next_request(self);
     else if (self->state == FLOW_HTTP_LINGERING)
         guard(self, LINGER_MS);
+    else if (self->state == FLOW_HTTP_RELAYED)
+        flow_http__relay_look(self->relay);
     else if (self->state == FLOW_HTTP_WORKING && watch != NULL && watch->on_drained != NULL)
         watch->on_drained(&self->request, self->request.watch_data);
 }
@@ -231,7 +236,7 @@ void flow_http__done(Request *request)
         if (self->state == FLOW_HTTP_FLUSHING && all_out(self))
             next_request(self);
     }
-    let_go(self);
+    flow_http__let_go(self);
 }
 
 void flow_http__put(Request *request, const void *bytes, size_t len)
@@ -551,7 +556,9 @@ static void feed(Connection *self, const char *bytes, size_t len)
 
 void flow_http__in(Connection *self, const char *bytes, size_t len)
 {
-    if (self->state == FLOW_HTTP_READING && self->ahead.len == 0) {
+    if (self->state == FLOW_HTTP_RELAYED) {
+        flow_http__relay_in(self->relay, bytes, len);
+    } else if (self->state == FLOW_HTTP_READING && self->ahead.len == 0) {
         feed(self, bytes, len);
     } else if (self->state != FLOW_HTTP_LINGERING && self->state != FLOW_HTTP_GONE) {
         flow_buf_append(&self->ahead, bytes, len);
@@ -587,7 +594,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     else if (len > 0)
         flow_http__in(self, buffer->base, (size_t)len);
     go_on(self);
-    let_go(self);
+    flow_http__let_go(self);
 }
 
 /* First what the client sent ahead, then the socket again. */
@@ -601,7 +608,8 @@ static void go_on(Connection *self)
     }
     if (self->state == FLOW_HTTP_GONE)
         return;
-    bool wanted = self->ahead.len < AHEAD_MAX && !self->client_done;
+    bool wanted = self->ahead.len < AHEAD_MAX && !self->client_done &&
+                  !(self->state == FLOW_HTTP_RELAYED && flow_http__relay_full(self->relay));
     if (wanted && !self->reading)
         uv_read_start(&self->socket.stream, on_alloc, on_read);
     else if (!wanted && self->reading)
@@ -719,22 +727,68 @@ void flow_http__accept(FlowHttpListener *listener)
     go_on(self);
 }
 
+/* ---------------------------------------------------------------------------- another protocol */
+
+void flow_http__relay_out(Connection *self, const void *bytes, size_t len)
+{
+    put(self, bytes, len);
+    flush(self);
+}
+
+void flow_http__relay_end(Connection *self)
+{
+    if (self->state != FLOW_HTTP_RELAYED)
+        return;
+    if (self->relay != NULL)
+        flow_http__relay_close(self->relay);
+    self->relay = NULL;
+    self->keep_alive = false;
+    linger(self);
+}
+
+void flow_http__relay_room(Connection *self)
+{
+    if (self->state == FLOW_HTTP_RELAYED)
+        go_on(self);
+}
+
+/* The connection stays, and what comes over it goes in clear to the descriptor. */
+static int relay_socket(Connection *self, FlowBuf *ahead)
+{
+    int taken = -1;
+    self->relay = flow_http__relay_new(self, &taken);
+    if (self->relay == NULL) {
+        flow_http__close(self);
+        return -1;
+    }
+    flow_buf_append(ahead, self->ahead.data, self->ahead.len);
+    flow_buf_done(&self->ahead);
+    self->state = FLOW_HTTP_RELAYED;
+    flow_timer_stop(&self->timer);
+    go_on(self);
+    return taken;
+}
+
 int flow_http_take_socket(Request *request, FlowBuf *ahead)
 {
     Connection *self = request->connection;
     uv_os_fd_t fd;
     int taken = -1;
+    bool ready = self->state == FLOW_HTTP_WORKING && all_out(self);
     request->watch = NULL;
-    if (self->state == FLOW_HTTP_WORKING && self->tls == NULL && all_out(self) &&
-        uv_fileno(&self->socket.handle, &fd) == 0)
-        taken = dup(fd);
-    if (taken >= 0)
-        flow_buf_append(ahead, self->ahead.data, self->ahead.len);
-    if (self->reading && self->state != FLOW_HTTP_GONE)
-        uv_read_stop(&self->socket.stream);
     request->code = 101;
     log_access(request);
-    flow_http__close(self);
-    let_go(self);
+    if (ready && self->tls != NULL) {
+        taken = relay_socket(self, ahead);
+    } else {
+        if (ready && uv_fileno(&self->socket.handle, &fd) == 0)
+            taken = dup(fd);
+        if (taken >= 0)
+            flow_buf_append(ahead, self->ahead.data, self->ahead.len);
+        if (self->reading && self->state != FLOW_HTTP_GONE)
+            uv_read_stop(&self->socket.stream);
+        flow_http__close(self);
+    }
+    flow_http__let_go(self);
     return taken;
 }

@@ -20,6 +20,8 @@ enum {
 typedef struct FlowHttpConnection FlowHttpConnection;
 /* One connection's TLS; see tls.c. */
 typedef struct FlowHttpTls FlowHttpTls;
+/* A connection that belongs to another protocol, in TLS; see relay.c. */
+typedef struct FlowHttpRelay FlowHttpRelay;
 /* Certificates of a server, read again when they change. */
 typedef struct FlowHttpCertificates FlowHttpCertificates;
 
@@ -95,6 +97,7 @@ typedef enum FlowHttpState {
     FLOW_HTTP_WORKING,   /* the handler has it; what the client sends ahead waits in `ahead` */
     FLOW_HTTP_FLUSHING,  /* the reply is complete and on its way */
     FLOW_HTTP_LINGERING, /* the last reply is out: what still comes is thrown away, so that it isn't lost */
+    FLOW_HTTP_RELAYED,   /* another protocol has it, behind TLS */
     FLOW_HTTP_GONE       /* the socket is closed or closing */
 } FlowHttpState;
 
@@ -122,6 +125,7 @@ struct FlowHttpConnection {
     uv_write_t write;
     uv_shutdown_t shutdown;
     FlowHttpTls *tls;
+    FlowHttpRelay *relay;
     char peer[FLOW_HTTP_PEER_TEXT];
 };
 
@@ -136,6 +140,24 @@ void flow_http__push(FlowHttpConnection *self);
 /* Bytes of HTTP that came. */
 void flow_http__in(FlowHttpConnection *self, const char *bytes, size_t len);
 void flow_http__close(FlowHttpConnection *self);
+
+/* One hold less; the last one frees. */
+void flow_http__let_go(FlowHttpConnection *self);
+
+/* ---- relay ---- */
+
+/* NULL when there are no descriptors; *ret_fd is the other protocol's end. */
+FlowHttpRelay *flow_http__relay_new(FlowHttpConnection *connection, int *ret_fd);
+void flow_http__relay_close(FlowHttpRelay *relay);
+/* Bytes of the client. */
+void flow_http__relay_in(FlowHttpRelay *relay, const char *bytes, size_t len);
+bool flow_http__relay_full(const FlowHttpRelay *relay);
+/* Looks whether the other protocol may be read. */
+void flow_http__relay_look(FlowHttpRelay *relay);
+/* Its side, in connection.c: bytes for the client; no more of them; there is room for more of the client's. */
+void flow_http__relay_out(FlowHttpConnection *self, const void *bytes, size_t len);
+void flow_http__relay_end(FlowHttpConnection *self);
+void flow_http__relay_room(FlowHttpConnection *self);
 
 /* ---- TLS ---- */
 

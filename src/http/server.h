@@ -103,8 +103,8 @@ void flow_http_watch(FlowHttpRequest *request, const FlowHttpWatch *watch, void 
 
 /*
  * Takes the connection's socket away from the server, for another protocol: the request is gone, the descriptor (a
- * duplicate, non-blocking) the caller's to close. What the client has sent behind the request goes to `ahead`. -1 when
- * the client is gone, or speaks TLS.
+ * duplicate, non-blocking) the caller's to close. What the client has sent behind the request goes to `ahead`. Of a
+ * client that speaks TLS it is one end of a pair, through which the bytes go in clear. -1 when the client is gone.
  */
 int flow_http_take_socket(FlowHttpRequest *request, FlowBuf *ahead);
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "lib"))
 from flowd import Flowd, POOL, message
-from raw_http import Raw
+from raw_http import Raw, WebSocket
 
 HELLO = {"nodes": [{"id": "n", "type": "counter", "position": {"x": 1, "y": 2}, "selected": True,
                     "data": {"form": {"min": 0, "max": 3}}}],
@@ -346,6 +346,18 @@ def tls_and_unix():
             run = ok(raw, "POST", "/prod/start", {"workflow": HELLO})
             raw.send(f"GET /v1/runs/{run['id']}:watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert raw.head()[0] == 200 and "end" in list(records(raw))[-1]
+        wrap = lambda plain: context.wrap_socket(plain, server_hostname="localhost")
+        with WebSocket(address, "/v1/ws", wrap=wrap) as ws:
+            assert ws.hear()["type"] == "ready"
+            text = "y" * 900000
+            ws.say({"type": "call", "id": "1", "method": "flowengine.v1.DevelopmentService/RenderTemplate", "request": {"template": text}})
+            assert ws.hear()["message"]["text"] == text and ws.hear()["status"] == {"code": 0}
+            ws.say("nonsense")
+            assert ws.hear() == ("close", 4400)
+        with WebSocket(address, f"/v1/runs/{run['id']}:watch", wrap=wrap) as ws:
+            while not isinstance(said := ws.hear(), tuple):
+                pass
+            assert said == ("close", 1000) and ws.closed()
         # In clear on the TLS port: closed, and the server lives.
         with Raw(address) as raw:
             raw.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

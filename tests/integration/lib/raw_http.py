@@ -88,8 +88,10 @@ TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 
 class WebSocket(Raw):
-    def __init__(self, address, target, protocol=None, headers=(), timeout=10):
+    def __init__(self, address, target, protocol=None, headers=(), timeout=10, wrap=None):
         super().__init__(address, timeout)
+        if wrap:
+            self.socket = wrap(self.socket)
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [f"GET {target} HTTP/1.1", "Host: localhost", "Connection: Upgrade", "Upgrade: websocket",
                  "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", *headers]
