@@ -218,7 +218,7 @@ bool flow_val__item(FlowVm *vm, FlowVal v, FlowVal index, FlowVal *ret)
     bool found = false;
     if (v.type == V_UNDEFINED)
         return flow_vm__fail_undefined(vm, v);
-    if (index.type == V_UNDEFINED && vm->strict)
+    if (flow_vm__refuses(vm, index))
         return flow_vm__fail_undefined(vm, index);
     if ((index.type == V_INT || index.type == V_BOOL) && has_indexes(v))
         return at_index(vm, v, index.i, ret) ? !vm->failed : undefined_value(vm, v, index, ret);

@@ -90,8 +90,8 @@ static bool spread_named(FlowVm *vm, FlowVal mapping, FlowList *names, FlowList 
 
 bool flow_site__arguments(FlowVm *vm, const FlowSite *site, const FlowVal *base, FlowArgs *ret)
 {
-    const FlowVal *constants = vm->tmpl->constants;
-    *ret = (FlowArgs){base, site->positional, constants + site->names, base + site->positional, site->named};
+    const FlowVal *names_of = site->named != 0 ? vm->tmpl->constants + site->names : NULL;
+    *ret = (FlowArgs){base, site->positional, names_of, base + site->positional, site->named};
     if (!site->spread && !site->named_spread && !site->caller)
         return true;
     const FlowVal *more = base + site->positional + site->named;

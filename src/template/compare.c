@@ -44,7 +44,7 @@ bool flow_val__is_true(FlowVal v)
 
 bool flow_val__truth(FlowVm *vm, FlowVal v, bool *ret)
 {
-    if (v.type == V_UNDEFINED && vm->strict)
+    if (flow_vm__refuses(vm, v))
         return flow_vm__fail_undefined(vm, v);
     *ret = flow_val__is_true(v);
     return true;
@@ -116,8 +116,8 @@ static bool equal(FlowVm *vm, FlowVal a, FlowVal b, unsigned depth, bool *ret)
         return flow_vm__limit(vm, "values nested more than %u deep can't be compared", vm->limits.data_depth);
     if (!flow_vm__charge(vm, 1))
         return false;
-    if (vm->strict && (a.type == V_UNDEFINED || b.type == V_UNDEFINED))
-        return flow_vm__fail_undefined(vm, a.type == V_UNDEFINED ? a : b);
+    if (flow_vm__refuses(vm, a) || flow_vm__refuses(vm, b))
+        return flow_vm__fail_undefined(vm, flow_vm__refuses(vm, a) ? a : b);
     if (val_is_number(a)) {
         *ret = val_is_number(b) && order_of_numbers(a, b) == 0;
         return true;
@@ -296,7 +296,7 @@ bool flow_val__contains(FlowVm *vm, FlowVal container, FlowVal item, bool *ret)
     FlowVal ignored;
     switch (container.type) {
     case V_STRING:
-        if (item.type == V_UNDEFINED && !vm->strict)
+        if (item.type == V_UNDEFINED && !flow_vm__refuses(vm, item))
             return flow_vm__fail(vm, "'in' asks a string for a string, not for an undefined value");
         if (item.type != V_STRING)
             return item.type == V_UNDEFINED
@@ -324,7 +324,7 @@ bool flow_val__contains(FlowVm *vm, FlowVal container, FlowVal item, bool *ret)
         *ret = false;
         return true;
     case V_UNDEFINED:
-        if (vm->strict)
+        if (flow_vm__refuses(vm, container))
             return flow_vm__fail_undefined(vm, container);
         *ret = false;
         return true;
@@ -384,7 +384,7 @@ static bool hash_nested(FlowVm *vm, FlowVal v, unsigned depth, uint64_t *ret)
         *ret = sum;
         return true;
     case V_UNDEFINED:
-        if (vm->strict)
+        if (flow_vm__refuses(vm, v))
             return flow_vm__fail_undefined(vm, v);
         *ret = 7;
         return true;

@@ -241,7 +241,7 @@ static void chain(FlowCompiler *c, const FlowAst *name, FlowAst *const *nodes, s
     FlowRef *ref = flow_scope__find(c->scope, name->name);
     bool in_context = ref == NULL || !ref->stored;
     if (in_context)
-        remember_path(c, name, (const FlowKey *)c->keys.items + first, count, guarded);
+        remember_path(c, name, count != 0 ? (const FlowKey *)c->keys.items + first : NULL, count, guarded);
     size_t at = count != 0 ? nodes[count - 1]->at : name->at;
     uint32_t global = flow_compile__global(c, name->name);
     FlowPlace place = in_context ? (FlowPlace){0} : flow_compile__place(c, ref);
@@ -462,7 +462,7 @@ static void inline_if(FlowCompiler *c, FlowAst *node)
         flow_compile__adjust(c, -1);
         flow_compile__land(c, no);
         if (node->iter == NULL) {
-            flow_compile__emit(c, I_UNDEFINED, 0, 0, flow_compile__text(c, hint, sizeof hint - 1), node->at);
+            flow_compile__emit(c, I_UNDEFINED, 1, 0, flow_compile__text(c, hint, sizeof hint - 1), node->at);
             break;
         }
         if (node->iter->kind != AST_IF_ELSE || count == sizeof ends / sizeof ends[0]) {

@@ -25,24 +25,11 @@ static void need(FlowCompiler *c, bool ok)
         flow_compile__fail(c, FLOW_TEMPLATE_LIMIT, 0, "the template needs too much memory to compile");
 }
 
-static const FlowScope *outermost(const FlowScope *scope)
+static FlowScope *outermost(FlowScope *scope)
 {
     while (scope->parent != NULL)
         scope = scope->parent;
     return scope;
-}
-
-/*
- * A block sees the context as the template has changed it until then: its own place's variables when it is
- * scoped, then those of the template itself.
- */
-static const FlowRef *seen_from_block(FlowCompiler *c, const FlowScope *block, const FlowAtom *name, bool of_place)
-{
-    if (!block->is_block || (of_place && !block->sees_place))
-        return NULL;
-    if (of_place)
-        return flow_scope__find_stored(block->place, name);
-    return flow_scope__stores(c->root_scope, name) ? flow_scope__find(c->root_scope, name) : NULL;
 }
 
 static void copy_if_missing(FlowCompiler *c, const FlowRef *to, const FlowRef *from, bool first)
@@ -51,31 +38,49 @@ static void copy_if_missing(FlowCompiler *c, const FlowRef *to, const FlowRef *f
     flow_compile__emit(c, first ? I_SET_COPY : I_IF_MISSING_COPY, place.outer, to->slot, place.slot, 0);
 }
 
+/*
+ * A name of the context, as a block sees it: the context as the template has changed it until then. First come
+ * the variables of the block's place when it is scoped, and of the places of the blocks around it; then those
+ * of the template itself. Answers false when there are none of these, and the context itself is meant.
+ */
+static bool enter_from_block(FlowCompiler *c, FlowScope *scope, FlowRef *ref)
+{
+    enum { BLOCKS = 160 };
+    const FlowRef *seen[BLOCKS + 1];
+    size_t count = 0;
+    FlowScope *block = outermost(scope);
+    if (!block->is_block)
+        return false;
+    for (; block != NULL && block->is_block && count < BLOCKS; block = block->place != NULL ? outermost(block->place) : NULL) {
+        const FlowRef *found = block->sees_place ? flow_scope__find_stored(block->place, ref->name) : NULL;
+        if (found != NULL)
+            seen[count++] = found;
+    }
+    if (flow_scope__stores(c->root_scope, ref->name))
+        seen[count++] = flow_scope__find(c->root_scope, ref->name);
+    if (count == 0)
+        return false;
+    ref->stored = true;
+    ref->slot = flow_compile__new_slot(c, 0);
+    for (size_t i = 0; i < count; i++)
+        copy_if_missing(c, ref, seen[i], i == 0);
+    flow_compile__emit(c, I_IF_MISSING_GLOBAL, 0, ref->slot, flow_compile__global(c, ref->name), 0);
+    return true;
+}
+
 /* Gives the scope's variables their slots and first values. */
 static void enter_scope(FlowCompiler *c, FlowScope *scope)
 {
-    const FlowScope *block = outermost(scope);
     for (FlowRef *ref = scope->first; ref != NULL && !c->failed; ref = ref->next) {
-        const FlowRef *of_place = ref->load == LOAD_CONTEXT ? seen_from_block(c, block, ref->name, true) : NULL;
-        const FlowRef *of_root = ref->load == LOAD_CONTEXT ? seen_from_block(c, block, ref->name, false) : NULL;
-        ref->stored |= of_place != NULL || of_root != NULL;
-        if (!ref->stored)
+        if ((ref->load == LOAD_CONTEXT && enter_from_block(c, scope, ref)) || !ref->stored)
             continue;
         ref->slot = flow_compile__new_slot(c, 0);
-        if (ref->load == LOAD_MISSING) {
+        if (ref->load == LOAD_MISSING)
             flow_compile__emit(c, I_SET_MISSING, 0, ref->slot, 0, 0);
-        } else if (ref->load == LOAD_ALIAS && !ref->alias->stored) {
-            flow_compile__emit(c, I_SET_GLOBAL, 0, ref->slot, flow_compile__global(c, ref->name), 0);
-        } else if (ref->load == LOAD_ALIAS) {
+        else if (ref->load == LOAD_ALIAS && ref->alias->stored)
             copy_if_missing(c, ref, ref->alias, true);
-        } else if (ref->load == LOAD_CONTEXT) {
-            if (of_place != NULL)
-                copy_if_missing(c, ref, of_place, true);
-            if (of_root != NULL)
-                copy_if_missing(c, ref, of_root, of_place == NULL);
-            flow_compile__emit(c, of_place != NULL || of_root != NULL ? I_IF_MISSING_GLOBAL : I_SET_GLOBAL, 0,
-                               ref->slot, flow_compile__global(c, ref->name), 0);
-        }
+        else if (ref->load != LOAD_PARAMETER)
+            flow_compile__emit(c, I_SET_GLOBAL, 0, ref->slot, flow_compile__global(c, ref->name), 0);
     }
 }
 
@@ -250,6 +255,19 @@ static void set_value(FlowCompiler *c, const FlowAst *node)
     flow_compile__emit(c, I_SET_ATTRIBUTE, 0, 0, flow_compile__key(c, node->name), node->target->at);
 }
 
+/* The filters of a block, whose text is on the stack. */
+static void filters_in(FlowCompiler *c, FlowScope *scope, FlowAst *filters)
+{
+    FlowScope *outer = c->scope;
+    bool soft = c->soft;
+    c->scope = scope;
+    c->soft = false;
+    if (!c->failed)
+        flow_compile__filters(c, filters);
+    c->scope = outer;
+    c->soft = soft;
+}
+
 static void set_block(FlowCompiler *c, const FlowAst *node)
 {
     FlowScope *scope = open_scope(c, c->scope);
@@ -261,12 +279,8 @@ static void set_block(FlowCompiler *c, const FlowAst *node)
     flow_compile__emit(c, I_CAPTURE, 0, 0, 0, node->at);
     body_in(c, scope, node->body.first);
     flow_compile__emit(c, I_CAPTURED, 0, 0, 0, node->at);
-    if (node->test != NULL && !c->failed) {
-        FlowScope *outer = c->scope;
-        c->scope = scope;
-        flow_compile__filters(c, node->test);
-        c->scope = outer;
-    }
+    if (node->test != NULL)
+        filters_in(c, scope, node->test);
     set_value(c, node);
 }
 
@@ -280,10 +294,7 @@ static void filter_block(FlowCompiler *c, const FlowAst *node)
     flow_compile__emit(c, I_CAPTURE, 0, 0, 0, node->at);
     body_in(c, scope, node->body.first);
     flow_compile__emit(c, I_CAPTURED, 0, 0, 0, node->at);
-    FlowScope *outer = c->scope;
-    c->scope = scope;
-    flow_compile__filters(c, node->test);
-    c->scope = outer;
+    filters_in(c, scope, node->test);
     flow_compile__emit(c, I_PRINT, 1, 0, 0, node->at);
 }
 
@@ -311,20 +322,28 @@ typedef struct Loop {
     FlowScope *body, *test, *otherwise;
 } Loop;
 
+static void test_in_scope(FlowCompiler *c, const Loop *loop)
+{
+    FlowScope *outer = c->scope;
+    bool soft = c->soft;
+    c->scope = loop->test;
+    c->soft = false;
+    flow_compile__expression(c, loop->node->test);
+    c->scope = outer;
+    c->soft = soft;
+}
+
 /* Only what passes the test, as a list: a loop that knows its length has to. */
 static void select_first(FlowCompiler *c, Loop *loop)
 {
     uint32_t state = flow_compile__new_slot(c, loop->node->at), list = flow_compile__new_slot(c, loop->node->at);
-    FlowScope *outer = c->scope;
     flow_compile__emit(c, I_LOOP_BEGIN, 0, state, 0, loop->node->at);
     flow_compile__emit(c, I_LIST_NEW, 0, list, 0, loop->node->at);
     enter_scope(c, loop->test);
     size_t next = flow_compile__emit(c, I_LOOP_NEXT, 0, state, 0, loop->node->at);
     flow_compile__emit(c, I_DUP, 0, 0, 0, loop->node->at);
     assign(c, loop->test, loop->node->target);
-    c->scope = loop->test;
-    flow_compile__expression(c, loop->node->test);
-    c->scope = outer;
+    test_in_scope(c, loop);
     size_t no = flow_compile__emit(c, I_JUMP_FALSE, 0, 0, 0, loop->node->test->at);
     flow_compile__emit(c, I_LIST_ADD, 0, list, 0, loop->node->at);
     flow_compile__emit(c, I_JUMP, 0, 0, next, loop->node->at);
@@ -357,9 +376,7 @@ static void loop_over(FlowCompiler *c, Loop *loop)
     if (select_in_place) {
         flow_compile__emit(c, I_DUP, 0, 0, 0, node->at);
         assign(c, loop->test, node->target);
-        c->scope = loop->test;
-        flow_compile__expression(c, node->test);
-        c->scope = outer;
+        test_in_scope(c, loop);
         size_t yes = flow_compile__emit(c, I_JUMP_TRUE, 0, 0, 0, node->test->at);
         flow_compile__emit(c, I_POP, 0, 0, 0, node->at);
         flow_compile__emit(c, I_JUMP, 0, 0, next, node->at);
@@ -513,14 +530,17 @@ static void autoescape(FlowCompiler *c, const FlowAst *node)
     need(c, flow_scope__analyse_one(c->scratch, scope, node->test) &&
                 flow_scope__analyse(c->scratch, scope, node->body.first));
     FlowScope *outer = c->scope;
+    bool soft = c->soft;
     enter_scope(c, scope);
     c->scope = scope;
+    c->soft = false;
     uint32_t before = flow_compile__new_slot(c, node->at);
     flow_compile__expression(c, node->test);
     flow_compile__emit(c, I_AUTOESCAPE, 0, before, 0, node->at);
     flow_compile__statements(c, node->body.first);
     flow_compile__emit(c, I_AUTOESCAPE_END, 0, before, 0, node->at);
     c->scope = outer;
+    c->soft = soft;
 }
 
 /* `self` and `super`, where the statements use them. */

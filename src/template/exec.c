@@ -507,10 +507,13 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
         case I_AUTOESCAPE_END:
             vm->autoescape = slots[op->b].b;
             break;
-        case I_UNDEFINED:
-            CHECK(flow_vm__undefined_hint(vm, t->constants[op->c].s, sp));
-            sp++;
+        case I_UNDEFINED: {
+            FlowUndefined *undefined = flow_vm__alloc(vm, sizeof *undefined);
+            CHECK(undefined != NULL);
+            *undefined = (FlowUndefined){.hint = t->constants[op->c].s, .lenient = op->a};
+            *sp++ = (FlowVal){.type = V_UNDEFINED, .undefined = undefined};
             break;
+        }
         case I_FAIL:
             flow_vm__fail(vm, "%.*s", (int)t->constants[op->c].len, t->constants[op->c].s);
             goto failed;

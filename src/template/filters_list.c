@@ -40,7 +40,7 @@ static bool filter_last(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         return flow_vm__fail(vm, "filter 'last' can't go to the end of a generator; make it a list first with | list");
     int64_t length = flow_val__length_or_none(v);
     if (length == 0 && flow_val__is_iterable(v))
-        return v.type == V_UNDEFINED && vm->strict ? flow_vm__fail_undefined(vm, v)
+        return flow_vm__refuses(vm, v) ? flow_vm__fail_undefined(vm, v)
                                                    : flow_vm__undefined_hint(vm, "No last item, sequence was empty.", ret);
     if (v.type == V_STRING || v.type == V_RANGE || val_is_list(v))
         return flow_val__item(vm, v, val_int(-1), ret);
@@ -100,9 +100,8 @@ static bool filter_reverse(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 static bool sort_key(FlowVm *vm, FlowVal item, FlowVal attribute, bool case_sensitive, FlowVal *ret)
 {
     if (attribute.type != V_STRING || memchr(attribute.s, ',', attribute.len) == NULL) {
-        FlowVal key;
-        return flow_val__attribute(vm, item, attribute, &key) &&
-               (case_sensitive ? (*ret = key, true) : flow_val__ignore_case(vm, key, ret));
+        return flow_val__attribute(vm, item, attribute, ret) &&
+               (case_sensitive || flow_val__ignore_case(vm, *ret, ret));
     }
     FlowList *keys = flow_list__new(vm, 2);
     for (size_t begin = 0; keys != NULL && begin <= attribute.len;) {
@@ -131,14 +130,14 @@ static bool sorted(FlowVm *vm, FlowVal over, FlowVal attribute, bool case_sensit
             return false;
     }
     *ret = list;
-    return keys != NULL && flow_sort(vm, list->items, keys, list->count, reverse);
+    return keys != NULL && flow_sort(vm, list->items, keys, list->count, reverse ? SORT_AS_LISTS | SORT_REVERSE : SORT_AS_LISTS);
 }
 
 static bool filter_sort(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     bool reverse, case_sensitive;
     FlowList *list;
-    if (!arg_truth(vm, args[1], false, &reverse) || !arg_truth(vm, args[2], false, &case_sensitive) ||
+    if (!arg_flag(vm, args[1], "reverse", &reverse) || !arg_truth(vm, args[2], false, &case_sensitive) ||
         !sorted(vm, args[0], args[3], case_sensitive, reverse, &list))
         return false;
     *ret = val_list(list);
@@ -154,7 +153,7 @@ static bool filter_dictsort(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         if (!by_value && !(by.type == V_STRING && by.len == 3 && memcmp(by.s, "key", 3) == 0))
             return flow_vm__fail(vm, "filter 'dictsort' sorts by either \"key\" or \"value\"");
     }
-    if (!arg_truth(vm, args[1], false, &case_sensitive) || !arg_truth(vm, args[3], false, &reverse))
+    if (!arg_truth(vm, args[1], false, &case_sensitive) || !arg_flag(vm, args[3], "reverse", &reverse))
         return false;
     if (args[0].type == V_UNDEFINED)
         return flow_vm__fail_undefined(vm, args[0]);
@@ -173,7 +172,7 @@ static bool filter_dictsort(FlowVm *vm, const FlowVal *args, FlowVal *ret)
             return false;
         list->count++;
     }
-    if (!flow_sort(vm, list->items, keys, list->count, reverse))
+    if (!flow_sort(vm, list->items, keys, list->count, reverse ? SORT_REVERSE : 0))
         return false;
     *ret = val_list(list);
     return true;
@@ -211,7 +210,7 @@ static bool filter_groupby(FlowVm *vm, const FlowVal *args, FlowVal *ret)
             (!case_sensitive && !flow_val__ignore_case(vm, keys[i], &keys[i])))
             return false;
     }
-    if (!flow_sort(vm, list->items, keys, list->count, false))
+    if (!flow_sort(vm, list->items, keys, list->count, 0))
         return false;
     FlowVal key = val_missing(), shown = val_missing();
     for (size_t i = 0; i < list->count; i++) {
@@ -312,7 +311,7 @@ static bool filter_items(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     FlowVal v = args[0];
     FlowList *list;
     if (v.type == V_UNDEFINED) {
-        if (vm->strict)
+        if (flow_vm__refuses(vm, v))
             return flow_vm__fail_undefined(vm, v);
         list = flow_list__new(vm, 0);
         return list != NULL && as_generator(vm, list, ret);

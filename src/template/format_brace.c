@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/utf8.h"
 #include "template/natives.h"
@@ -233,6 +234,43 @@ static bool put_integer(Format *f, FlowVal v, const Spec *spec)
     return put_number(f, spec, &p, base == 10 ? 3 : 4);
 }
 
+static size_t without_zeros(const char *text, size_t len)
+{
+    while (len > 0 && text[len - 1] == '0')
+        len--;
+    return len > 0 && text[len - 1] == '.' ? len - 1 : len;
+}
+
+/* A precision but no type: like g, but what has no exponent has a point, and for that gives up a digit. */
+static bool short_text(Format *f, double number, int precision, FlowVal *ret)
+{
+    FlowBuild build = flow_vm__build(f->vm);
+    precision = precision == 0 ? 1 : precision;
+    flow_buf_printf(build.buf, "%.*e", precision - 1, number);
+    if (build.buf->failed || !isfinite(number))
+        return flow_vm__built(f->vm, build, ret);
+    flow_buf_byte(build.buf, '\0');
+    char *text = build.buf->data + build.start, *e = strchr(text, 'e');
+    int exponent = atoi(e + 1);
+    if (exponent < -4 || exponent >= precision - 1) {
+        size_t kept = memchr(text, '.', (size_t)(e - text)) != NULL ? without_zeros(text, (size_t)(e - text))
+                                                                   : (size_t)(e - text);
+        memmove(text + kept, e, strlen(e) + 1);
+        build.buf->len = build.start + strlen(text);
+        return flow_vm__built(f->vm, build, ret);
+    }
+    build.buf->len = build.start;
+    flow_buf_printf(build.buf, "%.*f", precision - 1 - exponent, number);
+    size_t len = build.buf->len - build.start;
+    text = build.buf->data + build.start;
+    if (memchr(text, '.', len) != NULL)
+        len = without_zeros(text, len);
+    build.buf->len = build.start + len;
+    if (memchr(text, '.', len) == NULL)
+        flow_buf_str(build.buf, ".0");
+    return flow_vm__built(f->vm, build, ret);
+}
+
 /* repr()-like text, or printf's for the types it knows. */
 static bool float_text(Format *f, double number, const Spec *spec, FlowVal *ret)
 {
@@ -251,30 +289,15 @@ static bool float_text(Format *f, double number, const Spec *spec, FlowVal *ret)
         number *= 100;
         type = 'f';
     }
-    bool add_point = type == 0; /* like g, but a float still looks like one */
-    if (add_point) {
-        type = 'g';
-        precision = precision == 0 ? 1 : precision;
-    }
+    if (type == 0)
+        return short_text(f, number, precision, ret);
     char format[8];
     snprintf(format, sizeof format, spec->alternate ? "%%#.*%c" : "%%.*%c", type);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     flow_buf_printf(build.buf, format, precision, number);
 #pragma GCC diagnostic pop
-    if (!flow_vm__built(f->vm, build, ret))
-        return false;
-    if (!add_point || !isfinite(number))
-        return true;
-    /* g's digits of a whole number: 3 -> 3.0, unless that would be more digits than were asked for. */
-    bool plain = memchr(ret->s, '.', ret->len) == NULL && memchr(ret->s, 'e', ret->len) == NULL;
-    if (plain && (int)ret->len < precision + 1)
-        return flow_arith__binary(f->vm, OP_ADD, *ret, VAL_LITERAL(".0"), ret);
-    if (plain) {
-        flow_vm__format(f->vm, ret, "%.*e", precision - 1, number);
-        return !f->vm->failed;
-    }
-    return true;
+    return flow_vm__built(f->vm, build, ret);
 }
 
 static bool put_float(Format *f, FlowVal v, const Spec *spec)

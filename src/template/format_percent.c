@@ -270,7 +270,8 @@ static bool conversion(Format *f, FlowVal text, uint32_t *at)
 bool flow_format__percent(FlowVm *vm, FlowVal format, FlowVal values, FlowVal *ret)
 {
     bool tuple = values.type == V_TUPLE;
-    bool has_items = !tuple && (val_is_mapping(values) || val_is_list(values) || values.type == V_RANGE);
+    bool has_items = !tuple && (val_is_mapping(values) || val_is_list(values) || values.type == V_RANGE ||
+                                values.type == V_UNDEFINED);
     Format f = {.vm = vm,
                 .mapping = has_items ? values : val_missing(),
                 .values = tuple ? values.list->items : &values,

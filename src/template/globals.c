@@ -35,6 +35,8 @@ bool flow_global__merge_into(FlowVm *vm, FlowDict *dict, FlowVal from)
     FlowList *two;
     if (val_is_mapping(from))
         return flow_dict__merge(vm, dict, from);
+    if (from.type == V_UNDEFINED)
+        return flow_vm__fail_undefined(vm, from);
     if (from.type == V_NAMESPACE)
         return flow_dict__merge(vm, dict, val_dict(from.dict));
     if (!flow_iter__begin(vm, &iter, from))

@@ -33,7 +33,7 @@ int64_t flow_val__length_or_none(FlowVal v)
 
 bool flow_val__length(FlowVm *vm, FlowVal v, size_t *ret)
 {
-    if (v.type == V_UNDEFINED && vm->strict)
+    if (flow_vm__refuses(vm, v))
         return flow_vm__fail_undefined(vm, v);
     int64_t length = flow_val__length_or_none(v);
     if (length < 0)
@@ -171,7 +171,7 @@ bool flow_iter__begin(FlowVm *vm, FlowIter *iter, FlowVal v)
         return true;
     case V_UNDEFINED:
         iter->next = next_of_none;
-        return !vm->strict || flow_vm__fail_undefined(vm, v);
+        return !flow_vm__refuses(vm, v) || flow_vm__fail_undefined(vm, v);
     default:
         return flow_vm__fail(vm, "%s can't be looped over: it is no list, dict or string", flow_val__type_name(v));
     }

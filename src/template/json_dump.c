@@ -132,7 +132,7 @@ static bool sorted_members(Dump *d, FlowVal mapping, FlowVal **ret_keys, FlowVal
         order[n] = val_int((int64_t)n);
         n++;
     }
-    if (d->style->sorted && !flow_sort(d->vm, order, keys, n, false))
+    if (d->style->sorted && !flow_sort(d->vm, order, keys, n, 0))
         return false;
     FlowVal *sorted_keys = flow_vm__alloc(d->vm, (count + 1) * sizeof *keys);
     FlowVal *sorted_values = flow_vm__alloc(d->vm, (count + 1) * sizeof *values);
@@ -309,7 +309,7 @@ static bool convert(FlowVm *vm, FlowVal v, unsigned depth, FlowValue *ret)
         *ret = flow_value_ref(*v.json);
         return true;
     case V_UNDEFINED:
-        if (vm->strict)
+        if (flow_vm__refuses(vm, v))
             return flow_vm__fail_undefined(vm, v);
         *ret = flow_value_null();
         return true;

@@ -137,13 +137,13 @@ static bool list_sort(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     FlowList *list;
     bool reverse;
-    if (!own_list(vm, args[0], "sort", &list) || !arg_truth(vm, args[1], false, &reverse))
+    if (!own_list(vm, args[0], "sort", &list) || !arg_flag(vm, args[1], "reverse", &reverse))
         return false;
     FlowVal *keys = flow_vm__alloc(vm, (list->count + 1) * sizeof *keys);
     if (keys == NULL)
         return false;
     memcpy(keys, list->items, list->count * sizeof *keys);
-    if (!flow_sort(vm, list->items, keys, list->count, reverse))
+    if (!flow_sort(vm, list->items, keys, list->count, reverse ? SORT_REVERSE : 0))
         return false;
     *ret = val_none();
     return true;

@@ -38,6 +38,20 @@ static inline bool arg_truth(FlowVm *vm, FlowVal arg, bool otherwise, bool *ret)
     return !val_given(arg) || flow_val__truth(vm, arg, ret);
 }
 
+/* True or false (or a number), and nothing that would only count as such. */
+static inline bool arg_flag(FlowVm *vm, FlowVal arg, const char *what, bool *ret)
+{
+    *ret = false;
+    if (!val_given(arg))
+        return true;
+    if (arg.type == V_UNDEFINED)
+        return flow_vm__fail_undefined(vm, arg);
+    if (arg.type != V_BOOL && arg.type != V_INT)
+        return flow_vm__fail(vm, "%s wants true or false, not %s", what, flow_val__type_name(arg));
+    *ret = arg.i != 0;
+    return true;
+}
+
 /* None counts as not given. */
 static inline bool arg_absent(FlowVal arg)
 {

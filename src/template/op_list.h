@@ -70,6 +70,6 @@
     X(PARAM_UNDEFINED, 0)    /* slot b = undefined because parameter c was not given */                      \
     X(AUTOESCAPE, -1)        /* slot b = what it was; now as value says */                                   \
     X(AUTOESCAPE_END, 0)     /* back to slot b */                                                            \
-    X(UNDEFINED, 1)          /* an undefined value with hint constant c */                                   \
+    X(UNDEFINED, 1)          /* an undefined value with hint constant c; a: no error when strict */          \
     X(FAIL, 0)               /* message constant c; a: FlowTemplateErrorKind */                              \
     X(RETURN, 0)

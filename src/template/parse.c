@@ -241,9 +241,9 @@ static FlowAst *name_target(FlowParser *p)
     return node->name != NULL ? node : NULL;
 }
 
-static FlowAst *target(FlowParser *p, unsigned how)
+static FlowAst *target(FlowParser *p)
 {
-    FlowAst *node = flow_parse__tuple(p, TUPLE_SIMPLE | how);
+    FlowAst *node = flow_parse__tuple(p, TUPLE_SIMPLE);
     return node != NULL && flow_parse__as_target(p, node) ? node : NULL;
 }
 
@@ -346,7 +346,7 @@ static FlowAst *parse_set(FlowParser *p, FlowAst *node)
         if (node->name == NULL)
             return NULL;
     } else {
-        node->target = target(p, 0);
+        node->target = target(p);
         if (node->target == NULL)
             return NULL;
     }
@@ -365,14 +365,14 @@ static FlowAst *parse_set(FlowParser *p, FlowAst *node)
 
 static FlowAst *parse_for(FlowParser *p, FlowAst *node)
 {
-    node->target = target(p, TUPLE_ENDS_AT_IN);
+    node->target = target(p);
     if (node->target == NULL)
         return NULL;
     if (!flow_parse__skip_word(p, "in")) {
         expected(p, "in");
         return NULL;
     }
-    node->iter = flow_parse__tuple(p, TUPLE_NO_IF_ELSE | TUPLE_ENDS_AT_RECURSIVE);
+    node->iter = flow_parse__tuple(p, TUPLE_NO_IF_ELSE);
     if (node->iter == NULL)
         return NULL;
     if (flow_parse__skip_word(p, "if")) {
@@ -424,7 +424,7 @@ static FlowAst *parse_with(FlowParser *p, FlowAst *node)
         FlowAst *set = flow_parse__node(p, AST_SET, p->token.at);
         if (set == NULL)
             return NULL;
-        set->target = target(p, 0);
+        set->target = target(p);
         if (set->target == NULL || !flow_parse__expect(p, T_ASSIGN))
             return NULL;
         set->iter = flow_parse__expression(p, true);

@@ -58,7 +58,7 @@ void flow_parse__leave(FlowParser *p);
 
 FlowAst *flow_parse__expression(FlowParser *p, bool with_if_else);
 
-enum { TUPLE_SIMPLE = 1, TUPLE_NO_IF_ELSE = 2, TUPLE_PARENS = 4, TUPLE_ENDS_AT_IN = 8, TUPLE_ENDS_AT_RECURSIVE = 16 };
+enum { TUPLE_SIMPLE = 1, TUPLE_NO_IF_ELSE = 2, TUPLE_PARENS = 4 };
 
 /* One expression, or a tuple of them when there are commas. */
 FlowAst *flow_parse__tuple(FlowParser *p, unsigned how);

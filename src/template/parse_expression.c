@@ -287,20 +287,10 @@ static FlowAst *dict_display(FlowParser *p)
     return flow_parse__expect(p, T_RBRACE) ? node : NULL;
 }
 
-static bool at_tuple_end(const FlowParser *p, unsigned how)
+static bool at_tuple_end(const FlowParser *p)
 {
-    switch (p->token.type) {
-    case T_PRINT_END:
-    case T_BLOCK_END:
-    case T_RPAREN:
-    case T_ISLAND_END:
-        return true;
-    case T_NAME:
-        return ((how & TUPLE_ENDS_AT_IN) && flow_parse__at_word(p, "in")) ||
-               ((how & TUPLE_ENDS_AT_RECURSIVE) && flow_parse__at_word(p, "recursive"));
-    default:
-        return false;
-    }
+    FlowTokenType type = p->token.type;
+    return type == T_PRINT_END || type == T_BLOCK_END || type == T_RPAREN || type == T_ISLAND_END;
 }
 
 FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)
@@ -310,7 +300,7 @@ FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)
     for (;;) {
         if (only != NULL && !flow_parse__expect(p, T_COMMA))
             return NULL;
-        if (at_tuple_end(p, how))
+        if (at_tuple_end(p))
             break;
         FlowAst *item = how & TUPLE_SIMPLE ? flow_parse__primary(p) : flow_parse__expression(p, !(how & TUPLE_NO_IF_ELSE));
         if (item == NULL)

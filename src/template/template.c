@@ -306,7 +306,7 @@ static FlowStatus evaluate(const FlowTemplate *tmpl, const FlowTemplateContext *
     r.vm.out = &text;
     ok = ok && flow_exec(&r.vm, tmpl->is_value ? &value : NULL, &at);
     if (ok && !tmpl->is_value)
-        value = val_string(text.data, text.len);
+        value = val_string(text.data != NULL ? text.data : "", text.len);
     ok = ok && flow_val__truth(&r.vm, value, &truth) && (ret_value == NULL || flow_val__to_json(&r.vm, value, &made));
     FlowStatus status = ok ? FLOW_OK : failed(&r, at, reterror_detail, reterr);
     flow_buf_done(&text);

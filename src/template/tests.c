@@ -23,11 +23,19 @@ TEST(number, val_is_number(v))
 TEST(string, v.type == V_STRING)
 TEST(mapping, val_is_mapping(v))
 TEST(sequence,
-     v.type == V_STRING || val_is_list(v) || val_is_mapping(v) || v.type == V_RANGE || v.type == V_UNDEFINED)
-TEST(iterable, flow_val__is_iterable(v))
+     v.type == V_STRING || val_is_list(v) || val_is_mapping(v) || v.type == V_RANGE ||
+         (v.type == V_UNDEFINED && !flow_vm__refuses(vm, v)))
 TEST(callable, v.type == V_MACRO || v.type == V_METHOD || v.type == V_FUNCTION || v.type == V_JOINER ||
                    v.type == V_BLOCK || v.type == V_LOOP || v.type == V_UNDEFINED)
 TEST(escaped, val_is_markup(v))
+
+static bool test_iterable(FlowVm *vm, const FlowVal *args, FlowVal *ret)
+{
+    if (flow_vm__refuses(vm, args[0]))
+        return flow_vm__fail_undefined(vm, args[0]);
+    *ret = val_bool(flow_val__is_iterable(args[0]));
+    return true;
+}
 
 static bool divisible(FlowVm *vm, FlowVal v, FlowVal by, FlowVal remainder, FlowVal *ret)
 {

@@ -300,7 +300,7 @@ bool flow_val__print(FlowVm *vm, FlowBuf *to, FlowVal v)
         flow_val__print_scalar(to, v);
         return true;
     case V_UNDEFINED:
-        return !vm->strict || flow_vm__fail_undefined(vm, v);
+        return !flow_vm__refuses(vm, v) || flow_vm__fail_undefined(vm, v);
     default:
         return print_nested(vm, to, v, 0);
     }

@@ -204,7 +204,7 @@ static bool attributes(FlowVm *vm, FlowVal rel, FlowVal target, bool nofollow, F
     if (keys == NULL)
         return false;
     memcpy(keys, words->items, words->count * sizeof *keys);
-    if (!flow_sort(vm, words->items, keys, words->count, false))
+    if (!flow_sort(vm, words->items, keys, words->count, 0))
         return false;
     for (size_t i = 0; i < words->count; i++) {
         bool same = false;

@@ -103,6 +103,7 @@ struct FlowUndefined {
     size_t name_len;
     const char *hint; /* a whole sentence, or NULL */
     FlowVal owner;    /* what was asked for `name`; V_MISSING when name is a variable */
+    bool lenient;     /* of an inline if without else: no error when strict */
 };
 
 struct FlowList {

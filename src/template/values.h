@@ -166,8 +166,13 @@ size_t flow_mapping__count(FlowVal mapping);
 
 /* ---- sorting (sort.c) ---- */
 
+enum {
+    SORT_REVERSE = 1,
+    SORT_AS_LISTS = 2 /* keys are compared as if each stood in a list: equal ones need no order */
+};
+
 /* Stable; keys[i] belongs to items[i]. */
-bool flow_sort(FlowVm *vm, FlowVal *items, FlowVal *keys, size_t count, bool reverse);
+bool flow_sort(FlowVm *vm, FlowVal *items, FlowVal *keys, size_t count, unsigned how);
 
 /* ---- loops (loop.c) ---- */
 

@@ -146,6 +146,9 @@ bool flow_vm__format(FlowVm *vm, FlowVal *ret, const char *format, ...)
 
 FlowBuild flow_vm__build(FlowVm *vm)
 {
+    /* From here on there is memory, so that writers may point into it. */
+    if (vm->captured.data == NULL)
+        flow_buf_reserve(&vm->captured, 256);
     return (FlowBuild){&vm->captured, vm->captured.len};
 }
 
@@ -158,8 +161,9 @@ bool flow_vm__build_ok(FlowVm *vm, FlowBuild build)
 
 bool flow_vm__built(FlowVm *vm, FlowBuild build, FlowVal *ret)
 {
+    size_t len = build.buf->len - build.start;
     bool ok = flow_vm__build_ok(vm, build) &&
-              flow_vm__string(vm, build.buf->data + build.start, build.buf->len - build.start, ret);
+              flow_vm__string(vm, len != 0 ? build.buf->data + build.start : "", len, ret);
     build.buf->len = build.start;
     return ok;
 }

@@ -75,6 +75,12 @@ struct FlowVm {
     char hint[96];
 };
 
+/* An undefined value whose mere use is an error. */
+static inline bool flow_vm__refuses(const FlowVm *vm, FlowVal v)
+{
+    return v.type == V_UNDEFINED && vm->strict && !v.undefined->lenient;
+}
+
 /* Gives back everything that a render took. */
 void flow_vm__release(FlowVm *vm);
 
