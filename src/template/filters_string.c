@@ -177,15 +177,15 @@ static bool filter_truncate(FlowVm *vm, const FlowVal *args, FlowVal *ret)
                              (long long)length);
     if (leeway < 0)
         return flow_vm__fail(vm, "filter 'truncate': expected leeway >= 0, got %lld", (long long)leeway);
-    if (args[0].type != V_STRING && args[0].type != V_UNDEFINED)
-        return flow_vm__fail(vm, "filter 'truncate' wants a string, not %s: put | string before it",
-                             flow_val__type_name(args[0]));
     if (!flow_val__length(vm, args[0], &chars))
         return false;
     if (length >= INT64_MAX - leeway || chars <= (uint64_t)(length + leeway)) {
         *ret = args[0];
         return true;
     }
+    if (args[0].type != V_STRING)
+        return flow_vm__fail(vm, "filter 'truncate' wants a string, not %s: put | string before it",
+                             flow_val__type_name(args[0]));
     FlowVal text = flow_val__substring(args[0], 0, (size_t)(length - end_chars));
     for (uint32_t i = text.len; !kill_words && i > 0; i--) {
         if (text.s[i - 1] == ' ') {
