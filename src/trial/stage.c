@@ -45,6 +45,8 @@ static void record(TrialStage *stage, FlowNodeCall *call, FlowNodeOutcome outcom
         return;
     TrialRecord made = {.node_id = flow_strdup(call->node->id),
                         .data = flow_value_ref(call->has_data ? call->out_data : call->data)};
+    if (call->has_result) /* the host will put it there */
+        flow_object_add_unique_take(&made.data, call->result_key, flow_value_ref(call->result), NULL, NULL);
     if (outcome == FLOW_NODE_DONE && (type->flags & FLOW_NODE_OWN_BRANCHES)) {
         /* The names are in the stored form. */
         FlowValue form = flow_value_object();
