@@ -156,7 +156,7 @@ func main() {
 	fmt.Println("got rich errors")
 
 	run, err := c.call(background, "ProductionService/StartRun", `{"workflow": {
-		"nodes": [{"id": "1", "type": "timer", "data": {"form": {"interval": "10"}}}, {"id": "2", "type": "end", "data": {"form": {}}}],
+		"nodes": [{"id": "1", "type": "timer", "data": {"form": {"interval": "10", "unit": "milliseconds"}}}, {"id": "2", "type": "end", "data": {"form": {}}}],
 		"edges": [{"id": "e", "source": "1", "target": "2"}]}}`)
 	must(err)
 	runID := field(run, "run", "id").String()

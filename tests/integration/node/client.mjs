@@ -108,7 +108,7 @@ console.log("got rich errors");
 // protobufjs sees maps of a descriptor set as the lists of entries that they are.
 const struct = (values) => ({ fields: Object.entries(values).map(([key, text]) => ({ key, value: { string_value: text } })) });
 const node = (id, type, form) => ({ id, type, data: { form: struct(form) } });
-const workflow = { nodes: [node("1", "timer", { interval: "10" }), node("2", "end", {})], edges: [{ id: "e", source: "1", target: "2" }] };
+const workflow = { nodes: [node("1", "timer", { interval: "10", unit: "milliseconds" }), node("2", "end", {})], edges: [{ id: "e", source: "1", target: "2" }] };
 const { run } = (await call(production, "StartRun", { workflow })).answer;
 await new Promise((resolve, reject) => {
   const stream = production.WatchRun({ run_id: run.id });
