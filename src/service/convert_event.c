@@ -133,7 +133,6 @@ static void add_iteration_completed(FlowPb *pb, const FlowEvent *from, Flowengin
     m->iteration = (int64_t)from->iteration;
     m->outcome = outcomes[from->outcome];
     m->duration = flow_pb_duration(pb, from->duration_ns);
-    m->dead_letter_id = flow_pb_borrow(from->dead_letter_id);
     SET(to, ITERATION_COMPLETED, iteration_completed, m);
 }
 

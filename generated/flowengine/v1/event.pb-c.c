@@ -1466,7 +1466,7 @@ const ProtobufCEnumDescriptor flowengine__v1__iteration_completed__outcome__desc
   flowengine__v1__iteration_completed__outcome__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__iteration_completed__field_descriptors[7] =
+static const ProtobufCFieldDescriptor flowengine__v1__iteration_completed__field_descriptors[5] =
 {
   {
     "producer_node_id",
@@ -1528,44 +1528,18 @@ static const ProtobufCFieldDescriptor flowengine__v1__iteration_completed__field
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
-  {
-    "pushed",
-    6,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_INT32,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__IterationCompleted, pushed),
-    NULL,
-    NULL,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
-    "dead_letter_id",
-    7,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__IterationCompleted, dead_letter_id),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
 };
 static const unsigned flowengine__v1__iteration_completed__field_indices_by_name[] = {
-  6,   /* field[6] = dead_letter_id */
   4,   /* field[4] = duration */
   2,   /* field[2] = iteration */
   3,   /* field[3] = outcome */
   1,   /* field[1] = payload_id */
   0,   /* field[0] = producer_node_id */
-  5,   /* field[5] = pushed */
 };
 static const ProtobufCIntRange flowengine__v1__iteration_completed__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__iteration_completed__descriptor =
 {
@@ -1575,7 +1549,7 @@ const ProtobufCMessageDescriptor flowengine__v1__iteration_completed__descriptor
   "Flowengine__V1__IterationCompleted",
   "flowengine.v1",
   sizeof(Flowengine__V1__IterationCompleted),
-  7,
+  5,
   flowengine__v1__iteration_completed__field_descriptors,
   flowengine__v1__iteration_completed__field_indices_by_name,
   1,  flowengine__v1__iteration_completed__number_ranges,

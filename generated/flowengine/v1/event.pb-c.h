@@ -116,7 +116,7 @@ typedef enum _Flowengine__V1__IterationCompleted__Outcome {
    */
   FLOWENGINE__V1__ITERATION_COMPLETED__OUTCOME__FILTERED = 2,
   /*
-   * It failed and became a dead letter.
+   * It failed; the `dead_lettered` event before this one names the dead letter.
    */
   FLOWENGINE__V1__ITERATION_COMPLETED__OUTCOME__DEAD_LETTERED = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(FLOWENGINE__V1__ITERATION_COMPLETED__OUTCOME)
@@ -423,18 +423,10 @@ struct  Flowengine__V1__IterationCompleted
    * From its beginning to its settling.
    */
   Google__Protobuf__Duration *duration;
-  /*
-   * How many payloads it pushed into queues.
-   */
-  int32_t pushed;
-  /*
-   * The dead letter; empty if it did not fail.
-   */
-  char *dead_letter_id;
 };
 #define FLOWENGINE__V1__ITERATION_COMPLETED__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__iteration_completed__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__ITERATION_COMPLETED__OUTCOME__OUTCOME_UNSPECIFIED, NULL, 0, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, FLOWENGINE__V1__ITERATION_COMPLETED__OUTCOME__OUTCOME_UNSPECIFIED, NULL }
 
 
 /*

@@ -445,7 +445,7 @@ const ProtobufCMessageDescriptor flowengine__v1__queue_ledger__descriptor =
   (ProtobufCMessageInit) flowengine__v1__queue_ledger__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descriptors[9] =
+static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descriptors[8] =
 {
   {
     "run_id",
@@ -460,20 +460,8 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "workflow_id",
-    2,
-    PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
-    offsetof(Flowengine__V1__LoopLedger, workflow_id),
-    NULL,
-    &protobuf_c_empty_string,
-    0,             /* flags */
-    0,NULL,NULL    /* reserved1,reserved2, etc */
-  },
-  {
     "producer_node_id",
-    3,
+    2,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_STRING,
     0,   /* quantifier_offset */
@@ -485,7 +473,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "produced",
-    4,
+    3,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -497,7 +485,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "done",
-    5,
+    4,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -509,7 +497,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "filtered",
-    6,
+    5,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -521,7 +509,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "dead_lettered",
-    7,
+    6,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -533,7 +521,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "in_flight",
-    8,
+    7,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -545,7 +533,7 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
   {
     "difference",
-    9,
+    8,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_INT64,
     0,   /* quantifier_offset */
@@ -557,20 +545,19 @@ static const ProtobufCFieldDescriptor flowengine__v1__loop_ledger__field_descrip
   },
 };
 static const unsigned flowengine__v1__loop_ledger__field_indices_by_name[] = {
-  6,   /* field[6] = dead_lettered */
-  8,   /* field[8] = difference */
-  4,   /* field[4] = done */
-  5,   /* field[5] = filtered */
-  7,   /* field[7] = in_flight */
-  3,   /* field[3] = produced */
-  2,   /* field[2] = producer_node_id */
+  5,   /* field[5] = dead_lettered */
+  7,   /* field[7] = difference */
+  3,   /* field[3] = done */
+  4,   /* field[4] = filtered */
+  6,   /* field[6] = in_flight */
+  2,   /* field[2] = produced */
+  1,   /* field[1] = producer_node_id */
   0,   /* field[0] = run_id */
-  1,   /* field[1] = workflow_id */
 };
 static const ProtobufCIntRange flowengine__v1__loop_ledger__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor flowengine__v1__loop_ledger__descriptor =
 {
@@ -580,7 +567,7 @@ const ProtobufCMessageDescriptor flowengine__v1__loop_ledger__descriptor =
   "Flowengine__V1__LoopLedger",
   "flowengine.v1",
   sizeof(Flowengine__V1__LoopLedger),
-  9,
+  8,
   flowengine__v1__loop_ledger__field_descriptors,
   flowengine__v1__loop_ledger__field_indices_by_name,
   1,  flowengine__v1__loop_ledger__number_ranges,

@@ -128,10 +128,6 @@ struct  Flowengine__V1__LoopLedger
    */
   char *run_id;
   /*
-   * The workflow.
-   */
-  char *workflow_id;
-  /*
    * The loop.
    */
   char *producer_node_id;
@@ -162,7 +158,7 @@ struct  Flowengine__V1__LoopLedger
 };
 #define FLOWENGINE__V1__LOOP_LEDGER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&flowengine__v1__loop_ledger__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, 0 }
 
 
 /*
