@@ -49,7 +49,8 @@ struct FlowFormErrors {
     FlowFormError *items;
     size_t count;    /* all, warnings too */
     size_t failures; /* without the warnings; also those beyond FLOW_FORM_ERRORS_MAX */
-    /* After a failed run: an object with what the templates rendered to, secrets masked; else null. */
+    /* After a failed run: an object of all fields with what they rendered to, or their stored value where there
+     * was nothing to render or it failed; secrets masked. Otherwise null. */
     FlowValue rendered;
 };
 

@@ -79,8 +79,8 @@ static FlowValue rendered_object(const Runner *self, const bool *done)
     for (size_t i = 0; i < self->form->schema->count; i++) {
         const FlowField *field = &self->form->schema->fields[i];
         FlowValue shown = done[i] ? self->rendered[i] : self->form->slots[i].stored;
-        FlowValue value = field->spec->type == FLOW_FIELD_SECRET ? flow_value_string(FLOW_SECRET_MASK)
-                                                                 : flow_value_ref(shown);
+        bool secret = field->spec->type == FLOW_FIELD_SECRET && !flow_value__is_empty(shown);
+        FlowValue value = secret ? flow_value_string(FLOW_SECRET_MASK) : flow_value_ref(shown);
         if (flow_object_setn_take(&object, field->spec->name, field->name_len, value, NULL) != FLOW_OK)
             break;
     }

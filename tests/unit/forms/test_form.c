@@ -237,10 +237,11 @@ static void every_faulty_template_is_told_of_at_load(void **state)
 static void what_was_rendered_is_kept_for_the_person_who_looks(void **state)
 {
     (void)state;
-    FlowFormSchema *schema =
-        schema_of("{\"fields\": [{\"name\": \"n\", \"type\": \"IntegerField\"}, {\"name\": \"t\", \"type\": "
-                  "\"SecretField\"}, {\"name\": \"u\", \"type\": \"CharField\"}, {\"name\": \"c\", \"type\": "
-                  "\"CharField\"}]}");
+    FlowFormSchema *schema = schema_of("{\"fields\": [{\"name\": \"n\", \"type\": \"IntegerField\"}, "
+                                       "{\"name\": \"t\", \"type\": \"SecretField\"}, "
+                                       "{\"name\": \"u\", \"type\": \"CharField\"}, "
+                                       "{\"name\": \"c\", \"type\": \"CharField\"}, "
+                                       "{\"name\": \"s\", \"type\": \"SecretField\", \"required\": false}]}");
     FlowValue values = json("{\"n\": \"{{ data.n }}\", \"t\": \"{{ data.t }}\", \"u\": \"{{ "
                             "data.missing.deep }}\", \"c\": \"constant\"}");
     FlowForm *form = NULL;
@@ -256,7 +257,9 @@ static void what_was_rendered_is_kept_for_the_person_who_looks(void **state)
     assert_true(errors.items[1].template_error);
     assert_int_equal(errors.items[1].field, 2);
     assert_string_equal(flow_form_errors_reason(&errors), "TEMPLATE_ERROR");
-    assert_json_take(flow_value_ref(errors.rendered), "{\"n\":\"x\",\"t\":\"********\"}");
+    assert_json_take(
+        flow_value_ref(errors.rendered),
+        "{\"n\":\"x\",\"t\":\"********\",\"u\":\"{{ data.missing.deep }}\",\"c\":\"constant\",\"s\":null}");
     flow_form_errors_done(&errors);
     flow_value_unref(vars.object);
     flow_form_unref(form);
