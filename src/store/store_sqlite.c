@@ -385,6 +385,7 @@ static void roll_back(SqliteStore *self)
         SqliteLoop *loop = flow_list_entry(self->parked_loops.next, SqliteLoop, parked_link);
         flow_list_remove(&loop->parked_link);
         flow_sqlite__loop_stop_waiting(loop);
+        flow_sqlite__loop_show_blocked(loop);
         flow_list_splice_back(&again, &loop->fifo);
     }
     FLOW_LIST_FOR_EACH(link, &self->todo)
