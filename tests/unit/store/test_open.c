@@ -319,6 +319,51 @@ static void everything_resumes_when_the_storage_is_back(void **state)
     flow_blob_unref(body);
 }
 
+static void settles_that_wait_for_room_outlast_a_failure_in_order(void **state)
+{
+    Rig *rig = *state;
+    rig_run(rig, "r");
+    rig_push(rig, "full", 1, 1);
+    FlowStoreQueueUpdate update = {.name = "full", .max_items = 1};
+    OK(rig, queue_update, update);
+    flow_store_op_done(&update.op);
+    FlowStoreLoop *writer = rig_loop(rig, "r", "w", false), *other = rig_loop(rig, "r", "o", false);
+    FlowStoreQueue *full = rig_queue(rig, "full"), *log = rig_queue(rig, "log");
+    FlowStoreSettle settles[4];
+    FlowStoreHeldPush pushes[4];
+    char names[4][16];
+    for (int i = 0; i < 4; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        pushes[i] = (FlowStoreHeldPush){i == 1 ? full : log, {names[i], rig_blob(names[i]), 0}};
+        settles[i] =
+            (FlowStoreSettle){.owner = writer, .plain_done = 1, .pushes = &pushes[i], .push_count = 1};
+        flow_store_settle(rig->store, &settles[i]);
+    }
+    assert_false(rig_pending(rig, &settles[0].op));
+    assert_true(rig_pending(rig, &settles[3].op));
+    FlowStoreSettle trigger = {.owner = other, .plain_done = 1};
+    allow_writes(false);
+    flow_store_settle(rig->store, &trigger);
+    FlowStoreUntil away = {.condition = FLOW_STORE_IS_AWAY}, ready = {.condition = FLOW_STORE_IS_READY};
+    FlowStatus status = DO(rig, until, away);
+    allow_writes(true);
+    assert_int_equal(status, FLOW_OK);
+    flow_test_clock_advance(rig->clock, 500 * FLOW_NS_PER_MS);
+    OK(rig, until, ready);
+    assert_int_equal(flow_store_wait(rig->store, &trigger.op), FLOW_OK);
+    assert_true(rig_pending(rig, &settles[1].op) && rig_pending(rig, &settles[2].op));
+    assert_string_equal(rig_line(rig, "log"), "0");
+    FlowStorePurge purge = {.queue = "full"};
+    OK(rig, purge, purge);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(flow_store_wait(rig->store, &settles[i].op), FLOW_OK);
+        flow_blob_unref(pushes[i].item.body);
+    }
+    assert_string_equal(rig_line(rig, "log"), "0 2 3");
+    assert_string_equal(rig_line(rig, "full"), "1");
+    rig_balance(rig);
+}
+
 static void a_store_can_be_closed_while_it_is_away(void **state)
 {
     Rig *rig = *state;
@@ -460,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_commit_may_wait_for_company),
         ON_A_STORE(forgotten_queues_are_swept_away),
         ON_A_STORE(everything_resumes_when_the_storage_is_back),
+        ON_A_STORE(settles_that_wait_for_room_outlast_a_failure_in_order),
         ON_A_STORE(a_store_can_be_closed_while_it_is_away),
         cmocka_unit_test(blobs_carry_attachments_and_are_made_late),
         cmocka_unit_test(fingerprints_leave_out_what_varies),
