@@ -69,10 +69,10 @@ FlowLoop *flow_engine__loop_for(FlowEngine *engine, const FlowPlan *plan, bool *
     return engine->shards[least];
 }
 
-bool flow_engine__thread_for(FlowEngine *engine, FlowRunLoop *loop)
+bool flow_engine__thread_for(FlowEngine *engine, FlowRunLoop *loop, bool beyond_bound)
 {
     FlowError error;
-    if (engine->threads >= engine->threads_max)
+    if (engine->threads >= engine->threads_max && !beyond_bound)
         return false;
     if (flow_loop_start(loop->loop, &error) != FLOW_OK) {
         flow_log_error(FLOW_LOG_WARNING, "a THREAD loop has to wait", &error);
@@ -91,7 +91,7 @@ static void give_threads(FlowEngine *engine)
         FlowRun *run = flow_list_entry(link, FlowRun, link);
         for (uint32_t i = 0; i < run->loop_count; i++)
             if (run->loops[i].owns_loop && !run->loops[i].has_thread &&
-                !flow_engine__thread_for(engine, &run->loops[i]))
+                !flow_engine__thread_for(engine, &run->loops[i], false))
                 return;
     }
 }

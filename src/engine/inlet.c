@@ -111,10 +111,15 @@ void flow_inlet__stop_taking(FlowInlet *inlet)
         flow_store_cancel(flow_engine__store(inlet->runner->engine), &inlet->take.op);
 }
 
+typedef struct InletUntake {
+    FlowStoreUntake op;
+    FlowInlet *inlet;
+} InletUntake;
+
 static void on_untaken(FlowStoreOp *op)
 {
-    FlowStoreUntake *done = flow_container_of(op, FlowStoreUntake, op);
-    FlowInlet *inlet = flow_container_of(done, FlowInlet, untake);
+    InletUntake *done = flow_container_of(flow_container_of(op, FlowStoreUntake, op), InletUntake, op);
+    FlowInlet *inlet = done->inlet;
     FlowRunner *runner = inlet->runner;
     inlet->is_untaking = false;
     for (uint32_t i = 0; i < inlet->count; i++)
@@ -123,6 +128,7 @@ static void on_untaken(FlowStoreOp *op)
     if (op->error.status != FLOW_OK)
         flow_runner__store_failed(runner, &op->error);
     flow_store_op_done(op);
+    free(done);
     if (!inlet->is_held && !inlet->is_taking)
         take(inlet);
     flow_runner__turn_soon(runner);
@@ -135,11 +141,13 @@ bool flow_inlet__give_back(FlowInlet *inlet)
         return false;
     if (inlet->count == 0)
         return true;
-    inlet->untake = (FlowStoreUntake){.op = {.loop = inlet->runner->loop, .done = on_untaken},
-                                      .owner = inlet->runner->owner,
-                                      .deliveries = inlet->window + inlet->first,
-                                      .count = inlet->count};
+    InletUntake *untake = flow_new(InletUntake);
+    untake->inlet = inlet;
+    untake->op = (FlowStoreUntake){.op = {.loop = inlet->runner->loop, .done = on_untaken},
+                                   .owner = inlet->runner->owner,
+                                   .deliveries = inlet->window + inlet->first,
+                                   .count = inlet->count};
     inlet->is_untaking = true;
-    flow_store_untake(flow_engine__store(inlet->runner->engine), &inlet->untake);
+    flow_store_untake(flow_engine__store(inlet->runner->engine), &untake->op);
     return false;
 }

@@ -400,12 +400,12 @@ static void on_grace(FlowTimer *timer)
     force(flow_container_of(timer, FlowRun, grace));
 }
 
-/* THREAD loops that have not got a thread yet need one to end in. */
+/* THREAD loops that wait for a thread need one to end in, which doesn't take long. */
 static void start_waiting(FlowRun *run)
 {
     for (uint32_t i = 0; i < run->loop_count; i++)
         if (run->loops[i].owns_loop && !run->loops[i].has_thread)
-            flow_engine__thread_for(run->engine, &run->loops[i]);
+            flow_engine__thread_for(run->engine, &run->loops[i], true);
 }
 
 void flow_run__stop(FlowRun *run, bool by_force, int64_t grace_ns)
@@ -586,7 +586,7 @@ void flow_run__start(FlowRun *run)
     for (uint32_t i = 0; i < run->loop_count; i++) {
         FlowRunLoop *loop = &run->loops[i];
         if (loop->owns_loop)
-            flow_engine__thread_for(run->engine, loop);
+            flow_engine__thread_for(run->engine, loop, false);
         flow_runner_start(loop->runner);
     }
     flow_run__poke(run);

@@ -157,8 +157,8 @@ enum {
 
 /* A loop for a runner: a shard, or (THREAD) one of its own, which has a thread when there is one to be had. */
 FlowLoop *flow_engine__loop_for(FlowEngine *engine, const FlowPlan *plan, bool *ret_owned, FlowError *reterr);
-/* Gives its thread a THREAD loop; false: all are in use, it comes later. */
-bool flow_engine__thread_for(FlowEngine *engine, FlowRunLoop *loop);
+/* Gives a THREAD loop its thread; false: all are in use, it comes later. */
+bool flow_engine__thread_for(FlowEngine *engine, FlowRunLoop *loop, bool beyond_bound);
 void flow_engine__loop_gone(FlowEngine *engine, FlowRunLoop *loop);
 /* The run is over: it goes to the ended ones, or (drained) away. */
 void flow_engine__run_ended(FlowEngine *engine, FlowRun *run);

@@ -49,8 +49,10 @@ static const char *what_blocks(const FlowRunner *runner)
         return "max_in_flight";
     if (flow_engine__store_is_away(runner->engine))
         return "the store is away";
-    if (runner->unit_count >= FLOW_UNSETTLED_MAX)
+    if (runner->settling_count >= FLOW_UNSETTLED_MAX)
         return "the store";
+    if (runner->waiting_count >= FLOW_WAITING_MAX)
+        return "an older unit";
     return NULL;
 }
 
@@ -81,18 +83,32 @@ static void work(FlowRunner *runner)
 
 /* ---- what is wished ---- */
 
+/* A unit that ends can take others with it that wait behind it: so the search begins anew after each. */
+static FlowUnit *next_to_cancel(const FlowRunner *runner)
+{
+    FLOW_LIST_FOR_EACH(link, &runner->units)
+    {
+        FlowUnit *unit = flow_list_entry(link, FlowUnit, link);
+        if (!unit->has_ended && unit->failure == NULL)
+            return unit;
+    }
+    return NULL;
+}
+
+static void cancel_all(FlowRunner *runner, const FlowError *error)
+{
+    FlowUnit *unit;
+    while ((unit = next_to_cancel(runner)))
+        flow_unit__cancel(unit, error);
+}
+
 static void cancel_units(FlowRunner *runner)
 {
     FlowError error;
     flow_error_set(&error, FLOW_CANCELLED, "CANCELLED", NULL,
                    "the run was stopped by force while this unit went on");
     flow_store_loop_ignore_bounds(flow_engine__store(runner->engine), runner->owner);
-    FLOW_LIST_FOR_EACH(link, &runner->units)
-    {
-        FlowUnit *unit = flow_list_entry(link, FlowUnit, link);
-        if (!unit->has_ended)
-            flow_unit__cancel(unit, &error);
-    }
+    cancel_all(runner, &error);
 }
 
 static void take_wishes(FlowRunner *runner)
@@ -138,29 +154,37 @@ static void hold(FlowRunner *runner)
 
 /* ---- a reader's end ---- */
 
+typedef struct RunnerUntil {
+    FlowStoreUntil op;
+    FlowRunner *runner;
+} RunnerUntil;
+
 static void on_drained(FlowStoreOp *op)
 {
-    FlowStoreUntil *done = flow_container_of(op, FlowStoreUntil, op);
-    FlowRunner *runner = flow_container_of(done, FlowRunner, drained);
-    runner->is_watching_drained = false;
+    RunnerUntil *done = flow_container_of(flow_container_of(op, FlowStoreUntil, op), RunnerUntil, op);
+    FlowRunner *runner = done->runner;
+    runner->drained = NULL;
     if (op->error.status == FLOW_OK)
         runner->queue_is_drained = true;
     else if (op->error.status != FLOW_CANCELLED)
         flow_runner__store_failed(runner, &op->error);
     flow_store_op_done(op);
+    free(done);
     flow_runner__turn_soon(runner);
 }
 
 static void watch_drained(FlowRunner *runner)
 {
     if (!runner->reader_may_end || !atomic_load(&runner->wish.writers_end) || runner->queue_is_drained ||
-        runner->is_watching_drained || is_stopping(runner))
+        runner->drained || is_stopping(runner))
         return;
-    runner->drained = (FlowStoreUntil){.op = {.loop = runner->loop, .done = on_drained},
-                                       .condition = FLOW_STORE_QUEUE_DRAINED,
-                                       .queue = runner->inlet.queue};
-    runner->is_watching_drained = true;
-    flow_store_until(flow_engine__store(runner->engine), &runner->drained);
+    RunnerUntil *until = flow_new(RunnerUntil);
+    until->runner = runner;
+    until->op = (FlowStoreUntil){.op = {.loop = runner->loop, .done = on_drained},
+                                 .condition = FLOW_STORE_QUEUE_DRAINED,
+                                 .queue = runner->inlet.queue};
+    runner->drained = &until->op;
+    flow_store_until(flow_engine__store(runner->engine), &until->op);
 }
 
 /* ---- the store ---- */
@@ -175,12 +199,7 @@ void flow_runner__store_failed(FlowRunner *runner, const FlowError *error)
     FlowError cancelled;
     flow_error_set(&cancelled, FLOW_CANCELLED, "CANCELLED", NULL, "the loop has lost its store: %s",
                    error->message);
-    FLOW_LIST_FOR_EACH(link, &runner->units)
-    {
-        FlowUnit *unit = flow_list_entry(link, FlowUnit, link);
-        if (!unit->has_ended)
-            flow_unit__cancel(unit, &cancelled);
-    }
+    cancel_all(runner, &cancelled);
     flow_runner__turn_soon(runner);
 }
 
@@ -204,35 +223,49 @@ static void on_blocked(void *context, FlowStoreQueue *queue)
     flow_runner__turn_soon(runner);
 }
 
+typedef struct RunnerSave {
+    FlowStoreLoopSave op;
+    FlowRunner *runner;
+} RunnerSave;
+
 static void on_saved(FlowStoreOp *op)
 {
-    FlowStoreLoopSave *done = flow_container_of(op, FlowStoreLoopSave, op);
-    FlowRunner *runner = flow_container_of(done, FlowRunner, save);
+    RunnerSave *done = flow_container_of(flow_container_of(op, FlowStoreLoopSave, op), RunnerSave, op);
+    FlowRunner *runner = done->runner;
     runner->is_saving = false;
-    flow_blob_unref(done->status);
+    flow_blob_unref(done->op.status);
     if (op->error.status != FLOW_OK)
         flow_runner__store_failed(runner, &op->error);
     flow_store_op_done(op);
+    free(done);
     flow_runner__turn_soon(runner);
 }
 
 static void save(FlowRunner *runner, FlowLoopState state, bool ended)
 {
     runner->must_save = false;
-    runner->save = (FlowStoreLoopSave){.op = {.loop = runner->loop, .done = on_saved},
-                                       .owner = runner->owner,
-                                       .state = (int)state,
-                                       .ended = ended,
-                                       .status = flow_loop_status__encode(runner)};
+    RunnerSave *loop = flow_new(RunnerSave);
+    loop->runner = runner;
+    loop->op = (FlowStoreLoopSave){.op = {.loop = runner->loop, .done = on_saved},
+                                   .owner = runner->owner,
+                                   .state = (int)state,
+                                   .ended = ended,
+                                   .status = flow_loop_status__encode(runner)};
     runner->is_saving = true;
-    flow_store_loop_save(flow_engine__store(runner->engine), &runner->save);
+    flow_store_loop_save(flow_engine__store(runner->engine), &loop->op);
 }
+
+typedef struct RunnerClose {
+    FlowStoreLoopClose op;
+    FlowRunner *runner;
+} RunnerClose;
 
 static void on_closed(FlowStoreOp *op)
 {
-    FlowStoreLoopClose *done = flow_container_of(op, FlowStoreLoopClose, op);
-    FlowRunner *runner = flow_container_of(done, FlowRunner, close);
+    RunnerClose *done = flow_container_of(flow_container_of(op, FlowStoreLoopClose, op), RunnerClose, op);
+    FlowRunner *runner = done->runner;
     flow_store_op_done(op);
+    free(done);
     runner->owner = NULL;
     runner->phase = FLOW_RUNNER_ENDED;
     flow_runner__turn_soon(runner);
@@ -300,9 +333,9 @@ static bool is_idle(FlowRunner *runner)
 static bool ends_now(FlowRunner *runner)
 {
     if (is_stopping(runner)) {
-        if (runner->is_watching_drained && !runner->drained_cancelled) {
+        if (runner->drained && !runner->drained_cancelled) {
             runner->drained_cancelled = true;
-            flow_store_cancel(flow_engine__store(runner->engine), &runner->drained.op);
+            flow_store_cancel(flow_engine__store(runner->engine), &runner->drained->op);
         }
         if (!flow_inlet__give_back(&runner->inlet))
             return false;
@@ -314,7 +347,7 @@ static bool ends_now(FlowRunner *runner)
     if (!is_idle(runner))
         return false;
     flow_settle__flush(runner);
-    return flow_settle__is_clean(runner) && !runner->is_saving && !runner->is_watching_drained &&
+    return flow_settle__is_clean(runner) && !runner->is_saving && !runner->drained &&
            flow_inlet__is_empty(&runner->inlet);
 }
 
@@ -335,14 +368,14 @@ static FlowStatus run_constant_form(FlowRunnerNode *node, FlowError *reterr)
 
 static void restore_states(FlowRunner *runner)
 {
-    for (size_t s = 0; s < runner->open.state_count; s++)
+    for (size_t s = 0; s < runner->open->state_count; s++)
         for (uint32_t i = 0; i < runner->plan->node_count; i++) {
             FlowRunnerNode *node = &runner->nodes[i];
-            if (strcmp(node->node.id, runner->open.states[s].node_id) != 0 ||
-                runner->open.states[s].state == NULL)
+            if (strcmp(node->node.id, runner->open->states[s].node_id) != 0 ||
+                runner->open->states[s].state == NULL)
                 continue;
             size_t len;
-            const char *text = flow_blob_bytes(runner->open.states[s].state, &len);
+            const char *text = flow_blob_bytes(runner->open->states[s].state, &len);
             static const FlowJsonLimits limits = {.depth = FLOW_VALUE_MAX_DEPTH};
             if (flow_json_read(text, len, &limits, &node->settled_state, NULL) != FLOW_OK)
                 flow_log(FLOW_LOG_ERROR, "a node's stored state can't be read; it begins anew",
@@ -377,8 +410,8 @@ static FlowStatus set_up(FlowRunner *runner, FlowError *reterr)
 /* A loop that ended in an earlier life of the server stays ended. */
 static bool was_over(FlowRunner *runner)
 {
-    FlowLoopState state = (FlowLoopState)runner->open.record.state;
-    if (!runner->open.record.ended || !flow_loop_state_is_final(state))
+    FlowLoopState state = (FlowLoopState)runner->open->record.state;
+    if (!runner->open->record.ended || !flow_loop_state_is_final(state))
         return false;
     runner->end_state = state;
     return true;
@@ -386,7 +419,7 @@ static bool was_over(FlowRunner *runner)
 
 static void restore(FlowRunner *runner)
 {
-    const FlowLoopRecord *record = &runner->open.record;
+    const FlowLoopRecord *record = &runner->open->record;
     atomic_store(&runner->counters.done, record->done);
     atomic_store(&runner->counters.filtered, record->filtered);
     atomic_store(&runner->counters.dead_lettered, record->dead_lettered);
@@ -400,7 +433,7 @@ static void restore(FlowRunner *runner)
 static void on_opened(FlowStoreOp *op)
 {
     FlowStoreLoopOpen *done = flow_container_of(op, FlowStoreLoopOpen, op);
-    FlowRunner *runner = flow_container_of(done, FlowRunner, open);
+    FlowRunner *runner = done->context;
     runner->owner = done->owner;
     if (op->error.status != FLOW_OK) {
         runner->failure = op->error;
@@ -417,6 +450,8 @@ static void on_opened(FlowStoreOp *op)
             end(runner);
     }
     flow_store_op_done(op);
+    free(done);
+    runner->open = NULL;
     if (runner->phase == FLOW_RUNNER_WORKING) {
         atomic_store(&runner->has_started, true);
         flow_run__poke(runner->run);
@@ -428,7 +463,8 @@ static void open_loop(FlowRunner *runner)
 {
     const FlowRunnerNode *producer = &runner->nodes[0];
     runner->phase = FLOW_RUNNER_OPENING;
-    runner->open = (FlowStoreLoopOpen){
+    runner->open = flow_new(FlowStoreLoopOpen);
+    *runner->open = (FlowStoreLoopOpen){
         .op = {.loop = runner->loop, .done = on_opened},
         .run_id = flow_run__names(runner->run)->run_id,
         .producer_node_id = producer->node.id,
@@ -438,7 +474,7 @@ static void open_loop(FlowRunner *runner)
         .blocked = on_blocked,
         .context = runner,
     };
-    flow_store_loop_open(flow_engine__store(runner->engine), &runner->open);
+    flow_store_loop_open(flow_engine__store(runner->engine), runner->open);
 }
 
 /* ---- states ---- */
@@ -468,7 +504,7 @@ static FlowLoopState state_now(FlowRunner *runner, const char **ret_detail)
         *ret_detail = "the producer failed";
         return FLOW_LOOP_BACKING_OFF;
     }
-    if (runner->reads_queue && runner->inlet.count == 0 && runner->unit_count == 0) {
+    if (runner->reads_queue && runner->inlet.count == 0 && runner->settling_count == 0) {
         *ret_detail = flow_store_queue_name(runner->inlet.queue);
         return FLOW_LOOP_WAITING;
     }
@@ -499,9 +535,11 @@ static void decide(FlowRunner *runner)
     }
     if (runner->phase == FLOW_RUNNER_SAVING && !runner->is_saving) {
         runner->phase = FLOW_RUNNER_CLOSING;
-        runner->close =
+        RunnerClose *loop = flow_new(RunnerClose);
+        loop->runner = runner;
+        loop->op =
             (FlowStoreLoopClose){.op = {.loop = runner->loop, .done = on_closed}, .owner = runner->owner};
-        flow_store_loop_close(flow_engine__store(runner->engine), &runner->close);
+        flow_store_loop_close(flow_engine__store(runner->engine), &loop->op);
     }
     flow_runner__events_done(runner);
     if (runner->phase == FLOW_RUNNER_ENDED && !runner->is_turn_posted)

@@ -110,13 +110,15 @@ void flow_runner__emit_node_ended(FlowStrand *strand, FlowNodeOutcome outcome, i
     record->node = strand->at;
     record->duration_ns = took_ns;
     record->branch = outcome == FLOW_NODE_DONE ? (uint16_t)call->branch : UINT16_MAX;
-    if (strand->unit->is_listed || (outcome != FLOW_NODE_FAILED && outcome != FLOW_NODE_COMPLETED))
+    bool has_payload =
+        outcome == FLOW_NODE_DONE || outcome == FLOW_NODE_ENDED || outcome == FLOW_NODE_FILTERED;
+    if (strand->unit->is_listed || has_payload)
         set_unit(record, strand->unit);
     else
         record->iteration = runner->iterations + 1;
     if (kind == FLOW_EVENT_NODE_FAILED)
         set_error(record, &call->error);
-    if (runner->listen_payloads && (kind == FLOW_EVENT_NODE_FAILED || outcome != FLOW_NODE_COMPLETED)) {
+    if (runner->listen_payloads && (kind == FLOW_EVENT_NODE_FAILED || has_payload)) {
         FlowValue data = kind == FLOW_EVENT_NODE_COMPLETED && call->has_data ? call->out_data : strand->data;
         bool cut = flow_value_size(data) > FLOW_EVENT_PAYLOAD_MAX;
         detail_of(record)->data = cut ? flow_value_null() : flow_value_ref(data);

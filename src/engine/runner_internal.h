@@ -29,6 +29,7 @@
 
 enum {
     FLOW_UNSETTLED_MAX = FLOW_STORE_SETTLES_MAX, /* settles of a loop on their way */
+    FLOW_WAITING_MAX = 4096,                     /* units that have ended behind one that goes on */
     FLOW_UNIT_PUSHES_MAX = 10000,                /* of one unit */
     FLOW_PAYLOAD_BYTES_MAX = 64 << 20,           /* of one payload's data, as flow_value_size() counts */
     FLOW_TURN_STEPS = 256, /* node executions before other loops of the shard get their turn */
@@ -83,6 +84,9 @@ typedef struct FlowEachFrame {
     FlowEachEnd *ends; /* of the element in hand */
     uint32_t end_count, end_capacity;
 } FlowEachFrame;
+
+/* A producer's call that ended without a payload because we asked it to; besides FlowNodeOutcome. */
+#define FLOW_RUNNER_WITHDRAWN ((FlowNodeOutcome)100)
 
 typedef enum FlowStrandState {
     FLOW_STRAND_READY,    /* in runner->ready, or being run */
@@ -191,7 +195,6 @@ typedef struct FlowInlet {
     FlowRunner *runner;
     FlowStoreQueue *queue;
     FlowStoreTake take;
-    FlowStoreUntake untake;
     FlowDelivery **window; /* [capacity], a ring */
     FlowDelivery **taken;  /* where the store puts them */
     uint32_t first, count;
@@ -268,7 +271,7 @@ struct FlowRunner {
 
     FlowList ready;         /* FlowStrand.link: those to be run */
     FlowList units;         /* listed ones, oldest first, until they are handed to the store */
-    uint32_t unit_count;    /* all listed ones, until they are settled */
+    uint32_t waiting_count; /* of these: have ended, but an older one goes on */
     FlowUnit *foreground;   /* whose iteration is going on */
     uint32_t in_background; /* units of which only the background goes on */
     uint64_t iterations;
@@ -276,8 +279,8 @@ struct FlowRunner {
     uint32_t free_unit_count, free_strand_count;
 
     FlowInlet inlet; /* the reader's queue; for other producers the loop's entry */
-    bool producer_is_done, queue_is_drained, is_watching_drained, is_entry_checked;
-    FlowStoreUntil drained;
+    bool producer_is_done, queue_is_drained, is_entry_checked;
+    FlowStoreUntil *drained; /* on its way */
     uint64_t resumes_seen;
     bool was_held, was_paused, is_forced, drained_cancelled;
 
@@ -287,13 +290,12 @@ struct FlowRunner {
     bool policy_stop;
 
     FlowStoreLoop *owner;
-    FlowStoreLoopOpen open;
-    FlowStoreLoopSave save;
-    FlowStoreLoopClose close;
+    FlowStoreLoopOpen *open;    /* on its way */
     FlowStoreQueue *blocked_by; /* the oldest settle waits for room there */
     FlowList free_settles;
     uint32_t free_settle_count, settling_count;
     uint64_t plain_done, plain_filtered; /* not handed to the store yet */
+    bool has_states;                     /* some node has durable state */
     bool states_dirty, is_saving, must_save;
     FlowTimer settle_timer;
     FlowLoopState end_state;
@@ -388,8 +390,8 @@ bool flow_inlet__give_back(FlowInlet *inlet);
 
 /* ---- settle.c ---- */
 
-/* Settles the units that have ended and that no older one stands in front of. */
-void flow_settle__advance(FlowRunner *runner);
+/* Settles the unit, or lets it wait for older ones; settles those that have waited for it. */
+void flow_settle__ended(FlowUnit *unit);
 /* Everything is settled. */
 bool flow_settle__is_clean(const FlowRunner *runner);
 /* Hands over what is only counted so far. */

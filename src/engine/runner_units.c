@@ -18,7 +18,6 @@ static void list_unit(FlowUnit *unit)
     FlowRunner *runner = unit->runner;
     unit->is_listed = true;
     unit->iteration = ++runner->iterations;
-    runner->unit_count++;
     flow_list_push_back(&runner->units, &unit->link);
     flow_count(&runner->counters.produced);
 }
@@ -109,7 +108,7 @@ void flow_runner__unit_ended(FlowUnit *unit)
     unit->has_ended = true;
     if (unit->failure == NULL)
         runner->failures_in_row = 0;
-    flow_settle__advance(runner);
+    flow_settle__ended(unit);
 }
 
 void flow_runner__note_failure(FlowRunner *runner, uint32_t node, const FlowError *error,
@@ -191,7 +190,7 @@ bool flow_runner__produced(FlowStrand *strand, FlowNodeOutcome outcome)
     FlowRunner *runner = strand->runner;
     FlowUnit *unit = strand->unit;
     FlowNodeCall *call = &strand->call;
-    if (outcome != FLOW_NODE_COMPLETED && outcome != FLOW_NODE_FAILED) {
+    if (outcome != FLOW_NODE_COMPLETED && outcome != FLOW_NODE_FAILED && outcome != FLOW_RUNNER_WITHDRAWN) {
         list_unit(unit);
         runner->back_off_ns = 0;
         return true;
@@ -202,8 +201,7 @@ bool flow_runner__produced(FlowStrand *strand, FlowNodeOutcome outcome)
             flow_value_assign_take(&runner->nodes[0].settled_state, flow_value_steal(&call->out_state));
             runner->nodes[0].is_state_dirty = runner->states_dirty = true;
         }
-    } else if (!call->cancelled) {
-        /* One that we have asked to end, because the loop pauses or stops, has not failed. */
+    } else if (outcome == FLOW_NODE_FAILED) {
         producer_failed(runner, &call->error);
     }
     flow_strand__free(strand);

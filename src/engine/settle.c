@@ -2,7 +2,8 @@
  * settle.c - how ended units reach the store.
  *
  * In the order in which they were produced: so a producer's state that is written with a unit covers exactly the units
- * up to it, and what one loop pushes stays in order. A unit that has an input, pushes or a dead letter is a settle of
+ * up to it, and what one loop pushes stays in order. Only where a reader's units have no state between them, each is
+ * settled as it ends. A unit that has an input, pushes or a dead letter is a settle of
  * its own. All others are only counted, and their states remembered: that goes along with the next settle, or with one
  * that is made for it after a while, so a loop without queues writes some times a second, however quick it is.
  */
@@ -259,29 +260,40 @@ static void settle_unit(FlowUnit *unit)
     submit(settle);
 }
 
-void flow_settle__advance(FlowRunner *runner)
+/* Takes a unit that has ended out of the list. */
+static void settle(FlowUnit *unit)
 {
-    while (!flow_list_empty(&runner->units)) {
-        FlowUnit *unit = flow_list_entry(runner->units.next, FlowUnit, link);
-        if (!unit->has_ended)
-            return;
-        flow_list_remove(&unit->link);
-        if (runner->is_lost) {
-            runner->unit_count--;
-            flow_unit__free(unit);
-            continue;
-        }
-        if (unit->delivery || unit->push_count > 0 || unit->failure) {
-            settle_unit(unit);
-            continue;
-        }
+    FlowRunner *runner = unit->runner;
+    flow_list_remove(&unit->link);
+    if (!runner->is_lost && (unit->delivery || unit->push_count > 0 || unit->failure)) {
+        settle_unit(unit);
+        return;
+    }
+    if (!runner->is_lost) {
         runner->plain_done++;
         runner->plain_filtered += is_filtered(unit);
         if (unit->state_count > 0)
             remember_states(unit);
         count_unit(unit);
-        runner->unit_count--;
-        flow_unit__free(unit);
+    }
+    flow_unit__free(unit);
+}
+
+void flow_settle__ended(FlowUnit *unit)
+{
+    FlowRunner *runner = unit->runner;
+    /* Deliveries don't depend on each other, as long as no node keeps a state that the order goes into. */
+    if (runner->reads_queue && !runner->has_states) {
+        settle(unit);
+        return;
+    }
+    runner->waiting_count++;
+    while (!flow_list_empty(&runner->units)) {
+        FlowUnit *oldest = flow_list_entry(runner->units.next, FlowUnit, link);
+        if (!oldest->has_ended)
+            return;
+        runner->waiting_count--;
+        settle(oldest);
     }
 }
 
@@ -320,8 +332,6 @@ static void on_settled(FlowStoreOp *op)
     FlowSettle *settle = flow_container_of(done, FlowSettle, op);
     FlowRunner *runner = settle->runner;
     runner->settling_count--;
-    if (settle->unit)
-        runner->unit_count--;
     if (op->error.status != FLOW_OK)
         flow_runner__store_failed(runner, &op->error);
     else if (settle->unit)

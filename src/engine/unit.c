@@ -406,6 +406,9 @@ static bool conclude(FlowStrand *strand, FlowNodeOutcome outcome)
 
     outcome = judge(strand, outcome, took_ns);
     flow_strand__release(strand);
+    /* A producer that was asked to end because the loop pauses or stops has not failed. */
+    if (outcome == FLOW_NODE_FAILED && strand->at == 0 && !unit->is_listed && call->cancelled)
+        outcome = FLOW_RUNNER_WITHDRAWN;
     flow_count(outcome == FLOW_NODE_FAILED ? &node->counters->failed : &node->counters->completed);
     flow_runner__record_latency(node, took_ns);
     if (flow_runner__listens(runner, outcome == FLOW_NODE_FAILED ? FLOW_EVENT_NODE_FAILED

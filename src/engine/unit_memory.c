@@ -156,6 +156,7 @@ FlowValue flow_unit__id(FlowUnit *unit)
 
 void flow_unit__note_state(FlowUnit *unit, uint32_t node, FlowValue state_take)
 {
+    unit->runner->has_states = true;
     for (uint32_t i = 0; i < unit->state_count; i++)
         if (unit->states[i].node == node) {
             flow_value_assign_take(&unit->states[i].state, state_take);

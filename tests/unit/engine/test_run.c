@@ -147,6 +147,33 @@ static void a_waiting_producer_does_not_hold_a_stop(void **state)
     view = flows_wait(flows, run, FLOW_RUN_STOPPED);
     assert_int_equal(view->loops[0].dead_lettered, 0);
     assert_int_equal(view->loops[0].produced, 0);
+    /* It was asked to end: that is no failure. */
+    assert_int_equal(flows_node(view, "p")->failed, 0);
+    assert_string_equal(view->loops[0].last_error.message, "");
+    flow_run_view_unref(view);
+    flows_close(flows);
+    free(run);
+}
+
+static void force_cancels_units_with_others_behind_them(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    /* The first unit stays in the background; many end behind it and wait for it to settle. */
+    char *run = flows_start(
+        flows, fakes_definition(NULL, "p>s s>c c.a>n c.b>h",
+                                "{'p': {'items': ['a', 'b', 'b', 'a', 'b', 'b', {'wait': true}]}, "
+                                "'c': {'by': 'item'}, 'n': {'gate': true}}",
+                                NULL));
+    fakes_gate_wait("n", 2);
+    fakes_gate_wait("p", 1);
+    FlowRunView *view = flows_get(flows, run, NULL);
+    assert_int_equal(view->loops[0].in_flight, 6);
+    flow_run_view_unref(view);
+    assert_int_equal(flows_stop(flows, run, &(FlowStopOptions){.force = true, .wait = true}), FLOW_OK);
+    view = flows_wait(flows, run, FLOW_RUN_STOPPED);
+    assert_int_equal(view->loops[0].done, 4);
+    assert_int_equal(view->loops[0].dead_lettered, 2);
     flow_run_view_unref(view);
     flows_close(flows);
     free(run);
@@ -439,6 +466,31 @@ static void the_producer_goes_on_while_the_background_works(void **state)
     free(run);
 }
 
+static void a_slow_background_holds_up_only_its_own_delivery(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    for (int i = 0; i < 3; i++)
+        flows_push(flows, "in", i == 0 ? "{'way': 'a'}" : "{'way': 'b'}");
+    char *run =
+        flows_start(flows, fakes_definition(NULL, "r>c c.a>n n>w c.b>w2",
+                                            "{'r': {'queue': 'in'}, 'c': {'by': 'way'}, 'n': {'gate': true}, "
+                                            "'w': {'queue': 'a'}, 'w2': {'queue': 'b'}}",
+                                            NULL));
+    flows_expect_queue(flows, "b", "[{'way': 'b'}, {'way': 'b'}]");
+    FlowQueueInfo ledger;
+    do
+        ledger = flows_ledger(flows, "in");
+    while (ledger.done != 2);
+    assert_int_equal(ledger.in_flight, 1);
+    fakes_gate_open("n", 1);
+    flows_expect_queue(flows, "a", "[{'way': 'a'}]");
+    assert_int_equal(flows_stop(flows, run, &(FlowStopOptions){.wait = true}), FLOW_OK);
+    flows_expect_balance(flows);
+    flows_close(flows);
+    free(run);
+}
+
 static void one_at_a_time_waits_for_its_turn(void **state)
 {
     (void)state;
@@ -672,6 +724,11 @@ static void a_thread_loop_has_its_own_thread(void **state)
     assert_int_equal(view->loops[0].state, FLOW_LOOP_STARTING);
     assert_string_equal(view->loops[0].state_detail, "waits for a thread");
     flow_run_view_unref(view);
+    /* It can be stopped while it waits. */
+    char *third = flows_start(flows, fakes_definition(NULL, "p>t3", "{'p': {'items': [1]}}", NULL));
+    assert_int_equal(flows_stop(flows, third, &(FlowStopOptions){.wait = true}), FLOW_OK);
+    flows_expect(flows, third, FLOW_RUN_STOPPED);
+    free(third);
     fakes_gate_open("t", 1);
     flows_expect(flows, run, FLOW_RUN_COMPLETED);
     flows_expect_queue(flows, "q", "[{'item': 1}]");
@@ -890,6 +947,7 @@ int main(void)
         TEST(force_stop_cancels_and_makes_dead_letters),
         TEST(when_the_grace_is_over_units_are_cancelled),
         TEST(a_waiting_producer_does_not_hold_a_stop),
+        TEST(force_cancels_units_with_others_behind_them),
         TEST(pause_holds_producers_after_the_current_unit),
         TEST(one_loop_is_paused_by_its_producer),
         TEST(a_paused_reader_gives_back_what_it_has_not_begun),
@@ -903,6 +961,7 @@ int main(void)
         TEST(a_slow_reader_paces_its_writer),
         TEST(max_in_flight_bounds_the_background),
         TEST(the_producer_goes_on_while_the_background_works),
+        TEST(a_slow_background_holds_up_only_its_own_delivery),
         TEST(one_at_a_time_waits_for_its_turn),
         TEST(a_dead_letter_says_everything),
         TEST(a_failure_in_the_background_fails_the_whole_unit),
