@@ -254,7 +254,7 @@ struct DevExec {
     FlowNodeOutcome outcome; /* FAILED: `error`, of `failed` */
     FlowError error;
     const char *failed; /* node id */
-    bool is_form_error, is_stopped, mocked;
+    bool is_form_error, mocked;
     FlowDevPayload output;
     char *branch; /* NULL: the branch ended */
     FlowValue form;

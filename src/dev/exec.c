@@ -156,7 +156,6 @@ void dev_exec_fail(DevExec *exec, const char *node_id, const FlowError *error)
 static void on_stop(FlowTask *task)
 {
     DevExec *exec = flow_container_of(task, DevExec, stop);
-    exec->is_stopped = true;
     if (!exec->is_open || exec->call.cancelled)
         return;
     exec->call.cancelled = true;
@@ -255,10 +254,8 @@ static FlowNodeOutcome begin(DevExec *exec, DevInstance *instance)
                            .aborted = &exec->aborted};
     exec->vars[0].value = exec->now_data;
     exec->vars[1].value = exec->now_metadata;
-    if (atomic_load(&exec->aborted)) {
-        exec->is_stopped = true;
+    if (atomic_load(&exec->aborted))
         return flow_node_call_fail(call, FLOW_CANCELLED, "CANCELLED", "the execution was cancelled");
-    }
     if (instance->mock)
         return play_mock(exec, instance);
     if (!run_form(exec, instance))

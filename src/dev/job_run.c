@@ -143,7 +143,7 @@ static void on_executed(DevExec *exec)
     job->exec = NULL;
     job->has_run[exec->def->index] = 1;
     take_logs(job, exec);
-    if (exec->outcome == FLOW_NODE_FAILED && (exec->is_stopped || job->timed_out)) {
+    if (exec->outcome == FLOW_NODE_FAILED && atomic_load(&exec->aborted)) {
         if (job->timed_out)
             flow_error_set(&exec->error, FLOW_DEADLINE_EXCEEDED, "TIMEOUT", exec->def->id,
                            "the node took longer than its timeout of %.3g s", (double)job->timeout_ns / 1e9);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Development Mode over gRPC: single nodes on real data, what inputs are worth, pins, joins, loops, dead letters."""
-import json, sys
+import json, sys, urllib.error, urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -521,6 +521,50 @@ def test_render_template_with_what_a_node_is_given(flowd):
     assert dev.call("RenderTemplate", node_id="s", template="{{ data.double }}!").text == "2!"
     answer = dev.call("RenderTemplate", node_id="s", template="{{ data.dubble }}")
     assert answer.error.line == 1 and "dubble" in answer.error.message
+
+
+@with_flowd
+def test_over_http(flowd):
+    flowd.call("WorkflowService/CreateWorkflow", workflow=numbers(id="numbers"))
+
+    def http(method, path, body=None):
+        request = urllib.request.Request(f"http://{flowd.http_address}{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    status, answer = http("POST", "/dev/execute", {"workflowId": "numbers", "nodeId": "s", "sessionId": "web",
+                                                   "runUpstream": True})
+    assert status == 200 and answer["output"]["data"]["text"] == "n=2" and answer["inputs"][0]["state"] == "FRESH", answer
+    status, output = http("GET", "/dev/sessions/web/nodes/d/output")
+    assert status == 200 and output["data"]["double"] == 2 and output["state"] == "FRESH", output
+    status, pinned = http("PUT", "/dev/sessions/web/nodes/d/output", {"data": {"double": 7}})
+    assert status == 200 and pinned["state"] == "PINNED", pinned
+    assert http("GET", "/dev/sessions/web/nodes/s/input")[1]["input"]["data"] == {"double": 7}
+    assert len(http("GET", "/dev/sessions/web")[1]["outputs"]) == 3
+    assert http("DELETE", "/dev/sessions/web/nodes/d/output")[0] == 200
+    status, error = http("POST", "/dev/execute", {"sessionId": "web", "nodeId": "s"})
+    assert status == 400 and error["code"] == 9 and "MISSING_INPUT" in json.dumps(error), (status, error)
+    assert http("DELETE", "/dev/sessions/web")[0] == 200
+    assert http("GET", "/dev/sessions/web")[0] == 404
+
+
+def test_the_server_ends_what_goes_on():
+    definition = graph([node("p", "counter"), node("w", "static-delay-node", {"interval": 1, "unit": "hours"})],
+                       [("p", "w")])
+    with Flowd("--drain-grace", "100ms") as flowd:
+        Dev(flowd, definition).run("p")
+        method, stub = flowd._method("DevelopmentService/ExecuteNode")
+        call = stub.future(message(method.input_type.full_name, workflow=definition, node_id="w", session_id="s1"))
+        Dev(flowd, definition, "other").run("p")
+        flowd.process.terminate()
+        assert flowd.process.wait(30) == 0
+        assert call.exception(30) is not None
+        flowd.process.stdout.close()
 
 
 # ---- the same as in production
