@@ -406,7 +406,7 @@ static void *service(void *data)
 
 static void stop_on_thread(FlowTask *task)
 {
-    FlowWs *self = flow_container_of(task, FlowWs, drain_task);
+    FlowWs *self = flow_container_of(task, FlowWs, stop_task);
     self->stop = true;
 }
 
@@ -456,8 +456,9 @@ FlowWs *flow_ws_free(FlowWs *ws)
 {
     if (ws == NULL)
         return NULL;
-    ws->drain_task.run = stop_on_thread;
-    flow_ws__post(ws, &ws->drain_task);
+    /* Not the drain's task: that may still wait for its turn. */
+    ws->stop_task.run = stop_on_thread;
+    flow_ws__post(ws, &ws->stop_task);
     pthread_join(ws->thread, NULL);
     lws_context_destroy(ws->context);
     ws->draining = true;

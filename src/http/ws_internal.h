@@ -104,7 +104,7 @@ struct FlowWs {
     pthread_mutex_t lock; /* for the tasks */
     FlowTask *first_task, *last_task;
     bool woken;
-    FlowTask drain_task, cancel_task, orphan_task;
+    FlowTask stop_task, drain_task, cancel_task, orphan_task;
     FlowError cancel_error;
     pthread_cond_t changed;
     bool orphaned;
