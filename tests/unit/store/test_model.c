@@ -2,8 +2,11 @@
  * Random operations against a store and against a simple model of it, which must agree: with little memory, so
  * that queues are read from the disk; with commits that fail, so that everything is undone; with reopening.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "rig.h"
 
@@ -80,9 +83,21 @@ static size_t queue_of(const Entry *entry)
 
 /* ---- failing commits ------------------------------------------------------------------------------------ */
 
+static atomic_bool fail_flushes;
+
+/* SQLite's comes here: a commit that was written but can't be flushed is one that may turn up after a crash. */
+int fdatasync(int fd)
+{
+    if (!atomic_load(&fail_flushes))
+        return fsync(fd);
+    errno = EIO;
+    return -1;
+}
+
 static void allow_writes(bool allow)
 {
     struct rlimit limit;
+    atomic_store(&fail_flushes, false);
     getrlimit(RLIMIT_FSIZE, &limit);
     limit.rlim_cur = allow ? limit.rlim_max : 0;
     setrlimit(RLIMIT_FSIZE, &limit);
@@ -121,7 +136,9 @@ static bool finish(Model *m, FlowStoreOp *op, bool failing, bool held)
 static bool maybe_fail(Model *m)
 {
     bool failing = m->faults && pick(m, 6) == 0;
-    if (failing)
+    if (failing && m->rig->options.durability == FLOW_DURABILITY_POWER && pick(m, 2) == 0)
+        atomic_store(&fail_flushes, true);
+    else if (failing)
         allow_writes(false);
     return failing;
 }
