@@ -21,7 +21,6 @@ enum {
     AHEAD_MAX = FLOW_HTTP_READ_SIZE,
     WRITE_MS = 30000, /* in which some byte of a reply must have gone */
     LINGER_MS = 1000,
-    BODY_STEP_MS = 5000, /* then at least 1 KiB a second must have come */
     BODY_RATE = 1024
 };
 
@@ -79,7 +78,7 @@ void flow_http__close_all(FlowHttpServer *server)
     }
 }
 
-static void guard(Connection *self, unsigned ms)
+void flow_http__guard(Connection *self, unsigned ms)
 {
     flow_timer_start(&self->timer, ms * FLOW_NS_PER_MS);
 }
@@ -109,7 +108,7 @@ static void flush(Connection *self)
     rest = uv_buf_init(self->sending.data + from, (unsigned)(self->sending.len - from));
     self->write.data = self;
     self->unsent = rest.len;
-    guard(self, WRITE_MS);
+    flow_http__guard(self, WRITE_MS);
     if (uv_write(&self->write, &self->socket.stream, &rest, 1, on_written) != 0)
         flow_http__close(self);
 }
@@ -161,7 +160,7 @@ static void linger(Connection *self)
     if (self->tls != NULL)
         flow_http__tls_bye(self->tls);
     flush(self);
-    guard(self, LINGER_MS);
+    flow_http__guard(self, LINGER_MS);
     if (self->state == FLOW_HTTP_GONE ||
         uv_shutdown(&self->shutdown, &self->socket.stream, on_shut_down) != 0)
         flow_http__close(self);
@@ -179,7 +178,7 @@ static void next_request(Connection *self)
     self->scan = FLOW_HTTP_SCAN_START;
     flow_list_remove(&self->link);
     flow_list_push_back(&self->server->connections, &self->link);
-    guard(self, self->server->options.idle_ms);
+    flow_http__guard(self, self->server->options.idle_ms);
     if (!self->feeding)
         go_on(self);
 }
@@ -204,7 +203,7 @@ static void on_written(uv_write_t *write, int status)
     if (self->state == FLOW_HTTP_FLUSHING)
         next_request(self);
     else if (self->state == FLOW_HTTP_LINGERING)
-        guard(self, LINGER_MS);
+        flow_http__guard(self, LINGER_MS);
     else if (self->state == FLOW_HTTP_RELAYED)
         flow_http__relay_look(self->relay);
     else if (self->state == FLOW_HTTP_WORKING && watch != NULL && watch->on_drained != NULL)
@@ -247,242 +246,6 @@ void flow_http__put(Request *request, const void *bytes, size_t len)
 void flow_http__flush(Request *request)
 {
     flush(request->connection);
-}
-
-/* ---------------------------------------------------------------------------------------- parsing */
-
-static Connection *of(http_parser *parser)
-{
-    return flow_container_of(parser, Connection, parser);
-}
-
-/* Stops the parser; feed() then answers with this and closes. */
-static int refuse(Connection *self, int code, const char *text)
-{
-    self->refusal = code;
-    self->refusal_text = text;
-    return -1;
-}
-
-static int on_message_begin(http_parser *parser)
-{
-    Connection *self = of(parser);
-    Request *request = &self->request;
-    flow_buf_clear(&request->target);
-    flow_buf_clear(&request->head);
-    if (request->body.capacity > (size_t)1 << 18)
-        flow_buf_done(&request->body);
-    flow_buf_clear(&request->body);
-    flow_buf_clear(&request->reply_head);
-    request->header_count = 0;
-    request->value_last = true;
-    request->head_done = request->began = request->chunked = false;
-    request->sent = 0;
-    request->log_id = NULL;
-    request->path = 0;
-    request->started_ns = flow_clock_mono_ns(flow_clock_real());
-    guard(self, self->server->options.header_ms);
-    return 0;
-}
-
-static int on_url(http_parser *parser, const char *bytes, size_t len)
-{
-    flow_buf_append(&of(parser)->request.target, bytes, len);
-    return 0;
-}
-
-static bool is_token(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static int on_header_field(http_parser *parser, const char *bytes, size_t len)
-{
-    Connection *self = of(parser);
-    Request *request = &self->request;
-    if (request->head_done)
-        return 0; /* trailers mean nothing here */
-    if (request->value_last) {
-        if (request->header_count == FLOW_HTTP_HEADERS_MAX)
-            return refuse(self, 431, "the request has too many headers");
-        if (request->header_count != 0)
-            flow_buf_byte(&request->head, '\0');
-        request->headers[request->header_count++] = (FlowHttpHeader){request->head.len, 0};
-        request->value_last = false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (!is_token(bytes[i]))
-            return refuse(self, 400, "a header's name has a character that can't stand there");
-        flow_buf_byte(&request->head, bytes[i] >= 'A' && bytes[i] <= 'Z' ? (char)(bytes[i] | 32) : bytes[i]);
-    }
-    return 0;
-}
-
-static int on_header_value(http_parser *parser, const char *bytes, size_t len)
-{
-    Request *request = &of(parser)->request;
-    if (request->head_done)
-        return 0;
-    if (!request->value_last) {
-        flow_buf_byte(&request->head, '\0');
-        request->headers[request->header_count - 1].value = request->head.len;
-        request->value_last = true;
-    }
-    flow_buf_append(&request->head, bytes, len);
-    return 0;
-}
-
-static size_t count_header(const Request *request, const char *name)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < request->header_count; i++)
-        count += strcmp(request->head.data + request->headers[i].name, name) == 0;
-    return count;
-}
-
-/* "http://host/path" is "/path"; the Host header says the host. */
-static bool split_target(Request *request)
-{
-    char *text = request->target.data, *end = text + request->target.len - 1;
-    if (*text == '/' || strcmp(text, "*") == 0) {
-        request->path = 0;
-    } else if (strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0) {
-        char *slash = strchr(strstr(text, "://") + 3, '/');
-        if (slash == NULL)
-            return false;
-        request->path = (size_t)(slash - text);
-    } else {
-        return false;
-    }
-    char *question = strchr(text + request->path, '?'), *fragment = strchr(text, '#');
-    if (fragment != NULL)
-        return false;
-    if (question != NULL)
-        *question = '\0';
-    request->query = question != NULL ? (size_t)(question - text) + 1 : (size_t)(end - text);
-    return true;
-}
-
-static int check_head(Connection *self, const http_parser *parser)
-{
-    Request *request = &self->request;
-    const char *encoding = flow_http_header(request, "transfer-encoding");
-    if (parser->http_major != 1 || parser->http_minor > 1)
-        return refuse(self, 505, "this server speaks HTTP/1.1");
-    if (parser->method == HTTP_CONNECT)
-        return refuse(self, 405, "this server is no proxy");
-    if (!split_target(request))
-        return refuse(self, 400, "the request's target is a path such as /v1/runs");
-    if (count_header(request, "host") > 1 || (parser->http_minor == 1 && count_header(request, "host") == 0))
-        return refuse(self, 400, "an HTTP/1.1 request has one Host header");
-    if (encoding != NULL &&
-        (count_header(request, "transfer-encoding") > 1 || strcasecmp(encoding, "chunked") != 0 ||
-         count_header(request, "content-length") != 0 || parser->http_minor == 0))
-        return refuse(self, 400,
-                      "the only transfer encoding is \"chunked\", in HTTP/1.1, without a Content-Length");
-    if (count_header(request, "content-length") > 1)
-        return refuse(self, 400, "a request has one Content-Length");
-    if (parser->content_length != ULLONG_MAX && parser->content_length > self->server->options.body_bytes)
-        return refuse(self, 413, "the request body is too large");
-    return 0;
-}
-
-static int on_headers_complete(http_parser *parser)
-{
-    Connection *self = of(parser);
-    Request *request = &self->request;
-    if (request->header_count != 0)
-        flow_buf_byte(&request->head, '\0');
-    flow_buf_byte(&request->target, '\0');
-    request->head_done = true;
-    self->keep_alive = http_should_keep_alive(parser) != 0;
-    if (request->target.failed || request->head.failed)
-        return refuse(self, 431, "the request line and headers are too large");
-    int wrong = check_head(self, parser);
-    if (wrong != 0)
-        return wrong;
-    /* Whether it becomes a WebSocket the handler decides; any other offer is passed over, as RFC 9110 allows. */
-    parser->upgrade = 0;
-    const char *expect = flow_http_header(request, "expect");
-    if (expect != NULL && strcasecmp(expect, "100-continue") == 0 && parser->http_minor == 1) {
-        put(self, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-        flush(self);
-    } else if (expect != NULL) {
-        return refuse(self, 417, "the only expectation is 100-continue");
-    }
-    guard(self, BODY_STEP_MS);
-    return 0;
-}
-
-static int on_body(http_parser *parser, const char *bytes, size_t len)
-{
-    Connection *self = of(parser);
-    FlowBuf *body = &self->request.body;
-    if (len > self->server->options.body_bytes - body->len)
-        return refuse(self, 413, "the request body is too large");
-    flow_buf_append(body, bytes, len);
-    return body->failed ? refuse(self, 413, "the request body is too large") : 0;
-}
-
-static int on_message_complete(http_parser *parser)
-{
-    http_parser_pause(parser, 1);
-    return 0;
-}
-
-static const http_parser_settings settings = {
-    .on_message_begin = on_message_begin,
-    .on_url = on_url,
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-};
-
-/* What the parser lets through and others read otherwise: bare CR and LF, folded lines, control characters. */
-static bool scan_head(Connection *self, const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len && self->scan != FLOW_HTTP_SCAN_DONE; i++) {
-        char c = bytes[i];
-        switch (self->scan) {
-        case FLOW_HTTP_SCAN_START:
-            if (c == '\n')
-                return false;
-            self->scan = c == '\r' ? FLOW_HTTP_SCAN_START_CR : FLOW_HTTP_SCAN_FIRST;
-            break;
-        case FLOW_HTTP_SCAN_FIRST:
-        case FLOW_HTTP_SCAN_FIRST_SPACE:
-            if ((unsigned char)c < 0x20 ? c != '\r' : c == ' ' && self->scan == FLOW_HTTP_SCAN_FIRST_SPACE)
-                return false;
-            self->scan = c == '\r'  ? FLOW_HTTP_SCAN_CR
-                         : c == ' ' ? FLOW_HTTP_SCAN_FIRST_SPACE
-                                    : FLOW_HTTP_SCAN_FIRST;
-            break;
-        case FLOW_HTTP_SCAN_START_CR:
-        case FLOW_HTTP_SCAN_CR:
-        case FLOW_HTTP_SCAN_LAST_CR:
-            if (c != '\n')
-                return false;
-            self->scan = self->scan == FLOW_HTTP_SCAN_START_CR ? FLOW_HTTP_SCAN_START
-                         : self->scan == FLOW_HTTP_SCAN_CR     ? FLOW_HTTP_SCAN_LINE_BEGIN
-                                                               : FLOW_HTTP_SCAN_DONE;
-            break;
-        case FLOW_HTTP_SCAN_LINE_BEGIN:
-            if (c == ' ' || c == '\t' || c == '\n')
-                return false;
-            self->scan = c == '\r' ? FLOW_HTTP_SCAN_LAST_CR : FLOW_HTTP_SCAN_LINE;
-            break;
-        default:
-            if (c == '\r')
-                self->scan = FLOW_HTTP_SCAN_CR;
-            else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f)
-                return false;
-            break;
-        }
-    }
-    return true;
 }
 
 /* ---------------------------------------------------------------------------------------- reading */
@@ -531,13 +294,13 @@ static void feed(Connection *self, const char *bytes, size_t len)
 {
     self->feeding = true;
     while (len > 0 && self->state == FLOW_HTTP_READING) {
-        if (self->scan != FLOW_HTTP_SCAN_DONE && !scan_head(self, bytes, len)) {
-            refuse(self, 400, "the request's head has bytes that can't stand there");
+        if (self->scan != FLOW_HTTP_SCAN_DONE && !flow_http__scan_head(self, bytes, len)) {
+            flow_http__refuse(self, 400, "the request's head has bytes that can't stand there");
             refuse_rest(self);
             len = 0;
             break;
         }
-        size_t done = http_parser_execute(&self->parser, &settings, bytes, len);
+        size_t done = http_parser_execute(&self->parser, &flow_http__parser, bytes, len);
         bytes += done;
         len -= done;
         enum http_errno error = HTTP_PARSER_ERRNO(&self->parser);
@@ -623,7 +386,7 @@ static void go_on(Connection *self)
 static bool body_comes(Connection *self)
 {
     int64_t took_ms = (flow_clock_mono_ns(flow_clock_real()) - self->request.started_ns) / FLOW_NS_PER_MS;
-    int64_t wanted = (took_ms - BODY_STEP_MS) * BODY_RATE / 1000;
+    int64_t wanted = (took_ms - FLOW_HTTP_BODY_STEP_MS) * BODY_RATE / 1000;
     return (int64_t)self->request.body.len > wanted;
 }
 
@@ -633,13 +396,13 @@ static void on_timer(FlowTimer *timer)
     size_t unsent = uv_stream_get_write_queue_size(&self->socket.stream);
     if (self->sending.len != 0 && unsent < self->unsent) {
         self->unsent = unsent;
-        guard(self, WRITE_MS);
+        flow_http__guard(self, WRITE_MS);
     } else if (self->state != FLOW_HTTP_READING || self->scan == FLOW_HTTP_SCAN_START) {
         flow_http__close(self);
     } else if (self->request.head_done && self->scan == FLOW_HTTP_SCAN_DONE && body_comes(self)) {
-        guard(self, BODY_STEP_MS);
+        flow_http__guard(self, FLOW_HTTP_BODY_STEP_MS);
     } else {
-        refuse(self, 408, "the request comes too slowly");
+        flow_http__refuse(self, 408, "the request comes too slowly");
         refuse_rest(self);
     }
 }
@@ -723,7 +486,7 @@ void flow_http__accept(FlowHttpListener *listener)
             return;
         }
     }
-    guard(self, server->options.header_ms);
+    flow_http__guard(self, server->options.header_ms);
     go_on(self);
 }
 

@@ -14,7 +14,8 @@
 enum {
     FLOW_HTTP_HEAD_MAX = 16384, /* bytes of request line and headers */
     FLOW_HTTP_HEADERS_MAX = 100,
-    FLOW_HTTP_READ_SIZE = 65536
+    FLOW_HTTP_READ_SIZE = 65536,
+    FLOW_HTTP_BODY_STEP_MS = 5000 /* for a body; then at least 1 KiB a second must have come */
 };
 
 typedef struct FlowHttpConnection FlowHttpConnection;
@@ -140,6 +141,17 @@ void flow_http__push(FlowHttpConnection *self);
 /* Bytes of HTTP that came. */
 void flow_http__in(FlowHttpConnection *self, const char *bytes, size_t len);
 void flow_http__close(FlowHttpConnection *self);
+
+/* The connection is closed when its timer fires, unless it is in a state where that means something else. */
+void flow_http__guard(FlowHttpConnection *self, unsigned ms);
+
+/* ---- parse.c ---- */
+
+extern const http_parser_settings flow_http__parser;
+/* Notes what is wrong with the request that is being read; -1, which stops the parser. */
+int flow_http__refuse(FlowHttpConnection *self, int code, const char *text);
+/* Looks at the head's raw bytes before the parser does; false: they are refused. */
+bool flow_http__scan_head(FlowHttpConnection *self, const char *bytes, size_t len);
 
 /* One hold less; the last one frees. */
 void flow_http__let_go(FlowHttpConnection *self);
