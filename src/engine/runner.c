@@ -62,8 +62,11 @@ static FlowStrand *next_strand(FlowRunner *runner)
     FlowList *link = flow_list_pop_front(&runner->ready);
     if (link)
         return flow_list_entry(link, FlowStrand, link);
-    if (runner->foreground || is_stopping(runner) || is_held(runner) || what_blocks(runner))
+    if (runner->foreground)
         return NULL;
+    FlowStrand *produced = flow_runner__take_producer(runner);
+    if (produced || is_stopping(runner) || is_held(runner) || what_blocks(runner))
+        return produced;
     return flow_runner__begin_unit(runner);
 }
 
@@ -133,9 +136,8 @@ static void hold(FlowRunner *runner)
 {
     bool held = is_held(runner) || is_stopping(runner);
     if (held) {
-        FlowStrand *asked = flow_runner__asked_producer(runner);
-        if (asked)
-            flow_strand__cancel(asked);
+        if (runner->asked)
+            flow_strand__cancel(runner->asked);
         flow_inlet__give_back(&runner->inlet);
     } else if (runner->was_held && !runner->producer_is_done && !runner->queue_is_drained) {
         flow_inlet__open(&runner->inlet);
@@ -326,7 +328,8 @@ static void finish(FlowRunner *runner)
 /* Nothing of any unit is left. */
 static bool is_idle(FlowRunner *runner)
 {
-    return runner->foreground == NULL && flow_list_empty(&runner->units) && flow_list_empty(&runner->ready);
+    return runner->foreground == NULL && runner->asked == NULL && flow_list_empty(&runner->units) &&
+           flow_list_empty(&runner->ready);
 }
 
 /* Whether the loop is to end, and can. */
@@ -482,7 +485,6 @@ static void open_loop(FlowRunner *runner)
 static FlowLoopState state_now(FlowRunner *runner, const char **ret_detail)
 {
     const char *blocked = what_blocks(runner);
-    FlowStrand *asked = flow_runner__asked_producer(runner);
     *ret_detail = "";
     if (is_stopping(runner))
         return FLOW_LOOP_STOPPING;
@@ -490,15 +492,15 @@ static FlowLoopState state_now(FlowRunner *runner, const char **ret_detail)
         *ret_detail = atomic_load(&runner->paused_by_policy) ? "paused by its error policy" : "";
         return FLOW_LOOP_PAUSED;
     }
-    if (asked && asked->state == FLOW_STRAND_OPEN) {
-        *ret_detail = asked->call.waiting ? asked->call.waiting : "";
-        return asked->call.waiting ? FLOW_LOOP_WAITING : FLOW_LOOP_RUNNING;
-    }
     if (runner->foreground || !flow_list_empty(&runner->ready))
         return FLOW_LOOP_RUNNING;
     if (blocked) {
         *ret_detail = blocked;
         return FLOW_LOOP_BLOCKED;
+    }
+    if (runner->asked && runner->asked->call.waiting) {
+        *ret_detail = runner->asked->call.waiting;
+        return FLOW_LOOP_WAITING;
     }
     if (flow_timer_armed(&runner->back_off)) {
         *ret_detail = "the producer failed";

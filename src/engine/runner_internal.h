@@ -273,6 +273,7 @@ struct FlowRunner {
     FlowList units;         /* listed ones, oldest first, until they are handed to the store */
     uint32_t waiting_count; /* of these: have ended, but an older one goes on */
     FlowUnit *foreground;   /* whose iteration is going on */
+    FlowStrand *asked;      /* the producer's call, while it is waited for; its unit has no payload yet */
     uint32_t in_background; /* units of which only the background goes on */
     uint64_t iterations;
     FlowList free_units, free_strands;
@@ -339,8 +340,10 @@ void flow_runner__store_failed(FlowRunner *runner, const FlowError *error);
 
 /* The next unit, if there is one to begin; the caller knows that one may. */
 FlowStrand *flow_runner__begin_unit(FlowRunner *runner);
-/* The producer's call, while it has not given a payload. */
-FlowStrand *flow_runner__asked_producer(const FlowRunner *runner);
+/* The producer's call is open: until it has something to give, the foreground is free. */
+void flow_runner__wait_for_producer(FlowStrand *strand);
+/* The call that was waited for has ended: its unit is the foreground's now. NULL: there is none. */
+FlowStrand *flow_runner__take_producer(FlowRunner *runner);
 /* The producer's call has ended. False: there is no payload, and strand and unit are gone. */
 bool flow_runner__produced(FlowStrand *strand, FlowNodeOutcome outcome);
 /* The producer needn't wait for this unit any more. */

@@ -66,7 +66,8 @@ FlowStrand *flow_runner__begin_unit(FlowRunner *runner)
         if (strand)
             return strand;
     }
-    if (runner->reads_queue || runner->producer_is_done || flow_timer_armed(&runner->back_off))
+    if (runner->reads_queue || runner->producer_is_done || runner->asked ||
+        flow_timer_armed(&runner->back_off))
         return NULL;
     /* What was redriven while the loop was not running comes first. */
     if (!runner->is_entry_checked && flow_inlet__has_leftovers(&runner->inlet))
@@ -209,8 +210,22 @@ bool flow_runner__produced(FlowStrand *strand, FlowNodeOutcome outcome)
     return false;
 }
 
-FlowStrand *flow_runner__asked_producer(const FlowRunner *runner)
+/* What waits at the entry meanwhile may go first. */
+void flow_runner__wait_for_producer(FlowStrand *strand)
 {
-    FlowUnit *unit = runner->foreground;
-    return unit && !unit->is_listed ? flow_list_entry(unit->strands.next, FlowStrand, unit_link) : NULL;
+    FlowRunner *runner = strand->runner;
+    strand->unit->in_foreground = false;
+    runner->foreground = NULL;
+    runner->asked = strand;
+}
+
+FlowStrand *flow_runner__take_producer(FlowRunner *runner)
+{
+    FlowStrand *strand = runner->asked;
+    if (strand == NULL || strand->state != FLOW_STRAND_FINISHED)
+        return NULL;
+    runner->asked = NULL;
+    runner->foreground = strand->unit;
+    strand->unit->in_foreground = true;
+    return strand;
 }

@@ -160,6 +160,8 @@ static FlowNodeOutcome execute(FlowStrand *strand)
         return outcome;
     }
     strand->state = FLOW_STRAND_OPEN;
+    if (!strand->unit->is_listed)
+        flow_runner__wait_for_producer(strand);
     if (node->plan->def->config.timeout_ns > 0 && strand->at != 0)
         flow_timer_start(&strand->timeout, node->plan->def->config.timeout_ns);
     return outcome;
@@ -173,7 +175,9 @@ void flow_strand__finished(FlowNodeCall *call, FlowNodeOutcome outcome)
     flow_timer_stop(&strand->timeout);
     strand->state = FLOW_STRAND_FINISHED;
     strand->outcome = outcome;
-    flow_list_push_back(&strand->runner->ready, &strand->link);
+    /* A producer that was waited for gets its turn when the foreground is free. */
+    if (strand != strand->runner->asked)
+        flow_list_push_back(&strand->runner->ready, &strand->link);
     flow_runner__turn_soon(strand->runner);
 }
 

@@ -273,6 +273,8 @@ static FlowNodeOutcome items_start(FlowNodeCall *call)
 {
     Items *self = call->node->memory;
     seen(call);
+    if (flag(call, "broken"))
+        return flow_node_call_fail(call, FLOW_UNAVAILABLE, NULL, "broken");
     if (flag(call, "spin"))
         return give(call, flow_value_int(self->next));
     const FlowValue *items = option(call, "items");

@@ -5,7 +5,7 @@
  *
  *   p  producer: {"items": […]} one payload {"item": x} each, then completed; its position is durable. An item may be
  *      {"fail": "message"} (the call fails; once), {"wait": true} (waits at the gate of its id, then the next item).
- *      {"spin": true}: no end; items count up from 0.
+ *      {"spin": true}: no end; items count up from 0. {"broken": true}: always fails.
  *   r  queue-reader    w  queue-writer    f  for-each: {"array": "key of data"} (default "array")
  *   c  conditional with branches a, b, c: {"by": "key of data"} holds the branch, or {"branch": "b"}
  *   n  non-blocking: passes on; {"gate": true}: at its gate first

@@ -624,6 +624,12 @@ static void failures_in_a_row_pause_the_loop(void **state)
     free(run);
 }
 
+static bool producer_has_failed(const FlowRunView *view, const void *times)
+{
+    return flows_node(view, "p")->failed == *(const uint64_t *)times &&
+           view->loops[0].state == FLOW_LOOP_BACKING_OFF;
+}
+
 static void a_failing_producer_backs_off(void **state)
 {
     (void)state;
@@ -685,6 +691,126 @@ static void more_pushes_than_a_unit_may_make(void **state)
     expect_json(*flow_object_get(*flow_array_at(letters, 0), "reason"), "'PAYLOAD_TOO_LARGE'");
     assert_int_equal(flows_ledger(flows, "q").pushed, 0);
     flow_value_unref(letters);
+    flows_close(flows);
+    free(run);
+}
+
+static void the_back_off_doubles(void **state)
+{
+    (void)state;
+    FlowClock *clock = flow_test_clock_new(1700000000 * FLOW_NS_PER_S);
+    Flows *flows = flows_open(&(FlowsOptions){.clock = clock});
+    char *run = flows_start(flows, fakes_definition(NULL, "p>a", "{'p': {'broken': true}}", NULL));
+    int64_t expected_ms = 100;
+    for (uint64_t failures = 1; failures < 12; failures++) {
+        FlowRunView *view = flows_until(flows, run, producer_has_failed, &failures);
+        assert_int_equal(view->loops[0].state, FLOW_LOOP_BACKING_OFF);
+        flow_run_view_unref(view);
+        /* A moment before it is due nothing happens. */
+        flow_test_clock_advance(clock, (expected_ms - 1) * FLOW_NS_PER_MS);
+        flows_expect_loop(flows, run, "p", FLOW_LOOP_BACKING_OFF);
+        view = flows_get(flows, run, NULL);
+        assert_int_equal(flows_node(view, "p")->failed, failures);
+        flow_run_view_unref(view);
+        flow_test_clock_advance(clock, FLOW_NS_PER_MS);
+        expected_ms = expected_ms * 2 < 30000 ? expected_ms * 2 : 30000;
+    }
+    assert_int_equal(flows_stop(flows, run, &(FlowStopOptions){.wait = true}), FLOW_OK);
+    flows_close(flows);
+    flow_test_clock_free(clock);
+    free(run);
+}
+
+/* ---- the entry of a loop ---- */
+
+static void what_waits_at_the_entry_comes_before_the_producer(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    flows_put(flows, "wf",
+              fakes_definition("wf", "p>a a>w", "{'p': {'items': [1]}, 'w': {'queue': 'q'}}", NULL));
+    flows_push(flows, "wf.entry_p", "{'again': 1}");
+    flows_push(flows, "wf.entry_p", "{'again': 2}");
+    char *run = flows_try_start(flows, &(FlowStartOptions){.workflow_id = "wf"}, NULL);
+    flows_expect(flows, run, FLOW_RUN_COMPLETED);
+    flows_expect_queue(flows, "q", "[{'again': 1}, {'again': 2}, {'item': 1}]");
+    char *trace = fakes_trace();
+    assert_string_equal(trace, " a w a w p a w p");
+    FlowQueueInfo ledger = flows_ledger(flows, "wf.entry_p");
+    assert_int_equal(ledger.done, 2);
+    FlowRunView *view = flows_get(flows, run, NULL);
+    assert_int_equal(view->loops[0].done, 3);
+    flow_run_view_unref(view);
+    flows_expect_balance(flows);
+    flows_close(flows);
+    free(trace);
+    free(run);
+}
+
+static void the_entry_is_open_while_the_producer_waits(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    flows_put(
+        flows, "wf",
+        fakes_definition("wf", "p>a a>w", "{'p': {'items': [{'wait': true}]}, 'w': {'queue': 'q'}}", NULL));
+    char *run = flows_try_start(flows, &(FlowStartOptions){.workflow_id = "wf"}, NULL);
+    fakes_gate_wait("p", 1);
+    flows_push(flows, "wf.entry_p", "{'again': 1}");
+    flows_expect_queue(flows, "q", "[{'again': 1}]");
+    fakes_gate_wait("p", 1);
+    fakes_gate_open("p", 1);
+    flows_expect(flows, run, FLOW_RUN_COMPLETED);
+    flows_expect_queue(flows, "q", "[{'again': 1}, {'item': 'waited'}]");
+    flows_close(flows);
+    free(run);
+}
+
+/* ---- settling ---- */
+
+static void units_without_effects_are_settled_together(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    FlowStoreInfo before, after;
+    flow_store_info(flows->store, &before);
+    FlowBuf items;
+    flow_buf_init(&items, 0);
+    flow_buf_str(&items, "{'p': {'items': [0");
+    for (int i = 1; i < 2000; i++)
+        flow_buf_printf(&items, ", %d", i);
+    flow_buf_str(&items, "]}}");
+    char *run = flows_start(flows, fakes_definition(NULL, "p>a a>s", flow_buf_text(&items), NULL));
+    FlowRunView *view = flows_wait(flows, run, FLOW_RUN_COMPLETED);
+    flow_store_info(flows->store, &after);
+    assert_int_equal(view->loops[0].done, 2000);
+    assert_true(after.operations - before.operations < 200);
+    flow_run_view_unref(view);
+    flow_buf_done(&items);
+    flows_expect_balance(flows);
+    flows_close(flows);
+    free(run);
+}
+
+static void queues_exist_from_the_start(void **state)
+{
+    (void)state;
+    Flows *flows = flows_open(NULL);
+    char *run =
+        flows_start(flows, fakes_definition(NULL, "p>w p>w2 w2>r",
+                                            "{'p': {'items': [{'wait': true}]}, 'w': {'queue': 'q'}}", NULL));
+    while (flows_ledger(flows, "q").max_items == 0)
+        ;
+    FlowStoreQueueList list = {.max = 10};
+    flow_store_queue_list(flows->store, &list);
+    assert_int_equal(flow_store_wait(flows->store, &list.op), FLOW_OK);
+    assert_int_equal(list.count, 2);
+    bool found = false;
+    for (size_t i = 0; i < list.count; i++)
+        found |=
+            strcmp(list.queues[i].short_name, "queue_w2_r") == 0 && list.queues[i].kind == FLOW_QUEUE_MAPPED;
+    assert_true(found);
+    flow_store_op_done(&list.op);
     flows_close(flows);
     free(run);
 }
@@ -969,6 +1095,11 @@ int main(void)
         TEST(policy_pause_holds_the_loop),
         TEST(failures_in_a_row_pause_the_loop),
         TEST(a_failing_producer_backs_off),
+        TEST(the_back_off_doubles),
+        TEST(what_waits_at_the_entry_comes_before_the_producer),
+        TEST(the_entry_is_open_while_the_producer_waits),
+        TEST(units_without_effects_are_settled_together),
+        TEST(queues_exist_from_the_start),
         TEST(a_node_that_takes_too_long_times_out),
         TEST(more_pushes_than_a_unit_may_make),
         TEST(a_spinning_loop_starves_nobody),
