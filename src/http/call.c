@@ -146,7 +146,7 @@ static void door_finish(FlowRpcCall *call, const ProtobufCMessage *message, cons
     bool orphan = self->orphan;
     if (!self->closing) {
         self->closing = true;
-        if (is_stream(self) && (self->began || self->body.len != 0 || details == NULL)) {
+        if (is_stream(self) && (self->said || details == NULL)) {
             put_last_record(self, details);
         } else if (details != NULL) {
             put_error_reply(self, details);
@@ -181,9 +181,8 @@ static void door_abort(FlowRpcCall *call, const FlowRpcDetails *details)
     pthread_mutex_lock(&self->lock);
     if (!self->closing) {
         self->closing = true;
-        if (is_stream(self) && (self->began || self->body.len != 0)) {
-            if (!self->began)
-                flow_buf_clear(&self->body);
+        if (is_stream(self) && self->said) {
+            flow_buf_clear(&self->body); /* whole records: what waits is forgotten */
             put_last_record(self, details);
         } else {
             put_error_reply(self, details);
@@ -238,6 +237,7 @@ static bool door_send(FlowRpcCall *call, const ProtobufCMessage *message)
         } else {
             flow_buf_append(&self->body, piece.data, piece.len);
             memcpy(self->cursor, cursor, sizeof cursor);
+            self->said = true;
             post(self);
         }
         room = self->body.len < limit;
@@ -364,7 +364,7 @@ static void on_heartbeat(FlowTimer *timer)
 
 /* What a step on the loop took out from under the lock. */
 typedef struct Step {
-    bool finished, closing, plain, gone, drain, room, more;
+    bool finished, closing, plain, said, gone, drain, room, more;
     int code;
     FlowBuf body, extra;
     char type[128];
@@ -375,6 +375,7 @@ static void take_step(FlowHttpCall *self, Step *step)
     *step = (Step){.finished = self->finished,
                    .closing = self->closing,
                    .plain = self->plain,
+                   .said = self->said,
                    .gone = self->tell_gone,
                    .drain = self->tell_drain,
                    .code = self->code};
@@ -424,8 +425,7 @@ static void say(FlowHttpCall *self, const Step *step)
     if (!is_stream(self))
         return;
     /* Nothing new behind what the client has seen: 204 tells an EventSource to come no more. */
-    if (!self->began && step->closing && self->resumes && self->format == FLOW_FORMAT_SSE &&
-        *self->cursor == '\0') {
+    if (!self->began && step->closing && self->resumes && self->format == FLOW_FORMAT_SSE && !step->said) {
         FlowHttpRequest *request = self->request;
         end_request(self);
         flow_http_set_header(request, "X-Request-Id", self->base.request_id);

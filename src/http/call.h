@@ -61,6 +61,7 @@ typedef struct FlowHttpCall {
     bool finished; /* the handler has ended the call */
     bool closing;  /* no more is said: the last record or the whole reply is in `body` */
     bool orphan;   /* the door is gone: ending the call is all that is left */
+    bool said;     /* a stream's message was put into `body`: its head can't be an error's any more */
     bool wants_room, tell_drain, tell_gone;
     bool plain; /* `body` is a whole reply with `code` and `type` */
     int code;

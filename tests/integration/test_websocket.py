@@ -96,7 +96,9 @@ def calls(flowd):
 
 def credit_and_cancel(flowd):
     run = start(flowd, COUNT)
-    time.sleep(0.5)  # for the run to have made its events; what is tested needs no exact time
+    with Raw(flowd.http_address) as raw:
+        while json.loads(raw.ask("GET", f"/v1/runs/{run}")[2])["state"] != "COMPLETED":
+            time.sleep(0.02)
     with many(flowd) as ws:
         ws.say({"type": "call", "id": "w", "method": WATCH, "request": {"runId": run}, "cursor": "1", "credit": 2})
         first = [ws.hear(), ws.hear()]
