@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -1036,6 +1038,64 @@ static void a_paused_run_stays_paused(void **state)
     free(run);
 }
 
+/* The disk is full, or has room again: for this process. */
+static void allow_writes(bool allowed)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = allowed ? limit.rlim_max : 0;
+    setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+static bool is_away(const FlowRunView *view, const void *context)
+{
+    (void)context;
+    return flows_loop(view, "p")->state == FLOW_LOOP_BLOCKED &&
+           strcmp(flows_loop(view, "p")->state_detail, "the store is away") == 0;
+}
+
+static bool is_back(const FlowRunView *view, const void *clock)
+{
+    flow_test_clock_advance((FlowClock *)clock, 500 * FLOW_NS_PER_MS);
+    return flows_loop(view, "p")->state != FLOW_LOOP_BLOCKED;
+}
+
+static void loops_wait_while_the_store_is_away(void **state)
+{
+    (void)state;
+    char path[64];
+    make_path(path);
+    signal(SIGXFSZ, SIG_IGN);
+    FlowClock *clock = flow_test_clock_new(1700000000 * FLOW_NS_PER_S);
+    Flows *flows = flows_open(&(FlowsOptions){.path = path, .clock = clock, .queue_max_items = 1000000});
+    char *run = flows_start(
+        flows, fakes_definition(NULL, "p>w w>r r>w2", "{'p': {'spin': true}, 'w2': {'queue': 'out'}}", NULL));
+    while (flows_ledger(flows, "out").queued < 100)
+        ;
+    allow_writes(false);
+    FlowRunView *view = flows_until(flows, run, is_away, NULL);
+    uint64_t produced = flows_loop(view, "p")->produced;
+    flow_run_view_unref(view);
+    /* Nothing piles up meanwhile. */
+    for (int i = 0; i < 20; i++) {
+        view = flows_get(flows, run, NULL);
+        assert_true(flows_loop(view, "p")->produced <= produced + 1);
+        flow_run_view_unref(view);
+    }
+    allow_writes(true);
+    flow_run_view_unref(flows_until(flows, run, is_back, clock));
+    assert_int_equal(flows_stop(flows, run, &(FlowStopOptions){.wait = true, .grace_ns = -1}), FLOW_OK);
+    view = flows_wait(flows, run, FLOW_RUN_STOPPED);
+    assert_int_equal(flows_loop(view, "p")->dead_lettered, 0);
+    assert_int_equal(flows_loop(view, "p")->in_flight, 0);
+    flow_run_view_unref(view);
+    flows_expect_balance(flows);
+    flows_close(flows);
+    flow_test_clock_free(clock);
+    remove_path(path);
+    free(run);
+}
+
 static void a_drain_without_grace_cancels(void **state)
 {
     (void)state;
@@ -1108,6 +1168,7 @@ int main(void)
         TEST(what_can_not_start_says_why),
         TEST(a_running_run_goes_on_under_its_id),
         TEST(a_paused_run_stays_paused),
+        TEST(loops_wait_while_the_store_is_away),
         TEST(a_drain_without_grace_cancels),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
