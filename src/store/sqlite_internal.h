@@ -317,8 +317,28 @@ FlowBlob *flow_sqlite__blob(sqlite3_stmt *statement, int column, bool *ret_faile
 char *flow_sqlite__result_text(FlowStoreOp *op, sqlite3_stmt *statement, int column, bool *ret_failed);
 FlowBlob *flow_sqlite__result_blob(FlowStoreOp *op, sqlite3_stmt *statement, int column, bool *ret_failed);
 
-/* ---- store_sqlite.c: the committer ---------------------------------------------------------------------- */
+/* ---- sqlite_cycle.c: the committer's work --------------------------------------------------------------- */
 
+void flow_sqlite__cycle_init(SqliteStore *self);
+/* There is something to do: a cycle will come. */
+void flow_sqlite__schedule(SqliteStore *self);
+/* Executes what has gathered, commits or undoes, answers. */
+void flow_sqlite__run_cycle(SqliteStore *self);
+/* Executes an operation and puts it where its result says. False: FAULT. */
+bool flow_sqlite__execute(SqliteStore *self, FlowStoreOp *op);
+Result flow_sqlite__dispatch(SqliteStore *self, FlowStoreOp *op);
+bool flow_sqlite__set_meta(SqliteStore *self, const char *key, int64_t value);
+/* Writes and commits what was done outside of a cycle. False: FAULT. */
+bool flow_sqlite__finish(SqliteStore *self);
+/* Everything is as after the last commit; what was executed is to be executed again, or fails. */
+void flow_sqlite__roll_back(SqliteStore *self);
+void flow_sqlite__undo_operation(SqliteStore *self, FlowStoreOp *op);
+/* While the storage fails, it waits. */
+bool flow_sqlite__is_held(const FlowStoreOp *op);
+
+/* ---- store_sqlite.c: answers that need no transaction --------------------------------------------------- */
+
+/* Fills in op->error. */
 Result flow_sqlite__refuse(FlowStoreOp *op, FlowStatus status, const char *reason, const char *where,
                            const char *format, ...) __attribute__((format(printf, 5, 6)));
 Result flow_sqlite__no_memory(SqliteStore *self);
@@ -329,14 +349,15 @@ Result flow_sqlite__unbalanced(SqliteStore *self, FlowStoreOp *op);
 Result flow_sqlite__no_active_run(SqliteStore *self, FlowStoreOp *op, const char *workflow_id);
 Result flow_sqlite__fenced(FlowStoreOp *op, const SqliteLoop *loop);
 Result flow_sqlite__queue_full(FlowStoreOp *op, const SqliteQueue *queue, size_t count, uint64_t bytes);
-/* There is something to do: a cycle will come. */
-void flow_sqlite__schedule(SqliteStore *self);
-/* Executes an operation and puts it where its result says. False: FAULT. */
-bool flow_sqlite__execute(SqliteStore *self, FlowStoreOp *op);
-Result flow_sqlite__dispatch(SqliteStore *self, FlowStoreOp *op);
-void flow_sqlite__answer_parked(SqliteStore *self, FlowStoreOp *op); /* op->error is filled in */
+/* Answers an operation that stands in no list; op->error is filled in. */
+void flow_sqlite__answer_parked(SqliteStore *self, FlowStoreOp *op);
+void flow_sqlite__fail(SqliteStore *self, FlowStoreOp *op, const FlowError *error);
+/* Answers those whose condition holds. */
+void flow_sqlite__serve_untils(SqliteStore *self, FlowList *untils);
+/* And tells those who wait for it. `error` NULL: none. */
+void flow_sqlite__set_state(SqliteStore *self, FlowStoreState state, const FlowError *error);
 
-/* ---- sqlite_queue.c: queues in memory, push, take, untake ----------------------------------------------- */
+/* ---- sqlite_queue.c: queues in memory, the head of each line -------------------------------------------- */
 
 FlowStoreQueue *flow_sqlite__queue_new(FlowStore *store, const char *name);
 void flow_sqlite__queue_free(FlowStoreQueue *queue);
@@ -355,6 +376,16 @@ static inline bool flow_sqlite__has_room(const QueueState *q)
 SqliteDelivery *flow_sqlite__push_one(SqliteStore *self, SqliteQueue *queue, const FlowStoreItem *item,
                                       int64_t now_ns, const SqliteDelivery *like);
 bool flow_sqlite__check_item(FlowStoreOp *op, const FlowStoreItem *item, const char *where, size_t index);
+SqliteDelivery **flow_sqlite__window_at(SqliteQueue *queue, uint32_t index);
+/* Takes over the store's reference. At the front it goes to its place among those that stand there. */
+void flow_sqlite__window_insert(SqliteStore *self, SqliteQueue *queue, SqliteDelivery *delivery,
+                                bool at_front);
+SqliteDelivery *flow_sqlite__window_pop(SqliteStore *self, SqliteQueue *queue);
+/* The window is empty: reads what stands behind it. False: FAULT. */
+bool flow_sqlite__refill(SqliteStore *self, SqliteQueue *queue);
+
+/* ---- sqlite_delivery.c: taking, giving back, writing, undoing ------------------------------------------- */
+
 Result flow_sqlite__serve_take(SqliteStore *self, FlowStoreTake *take);
 void flow_sqlite__park_take(FlowStoreTake *take);
 void flow_sqlite__unpark_take(FlowStoreTake *take);
@@ -419,7 +450,6 @@ bool flow_sqlite__loop_record(SqliteStore *self, FlowStoreOp *op, sqlite3_stmt *
 /* ---- sqlite_recover.c ----------------------------------------------------------------------------------- */
 
 FlowStatus flow_sqlite__recover(SqliteStore *self, FlowError *reterr);
-FlowStatus flow_sqlite__recovery_transaction(SqliteStore *self, FlowError *reterr); /* commits it */
 /* Counts rows; true when everything balances, otherwise *reterr names the first thing that doesn't. FAULT shows
  * as self->fault.status. */
 bool flow_sqlite__check_ledger(SqliteStore *self, FlowError *reterr);

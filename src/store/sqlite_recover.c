@@ -29,16 +29,6 @@ static bool read_meta(SqliteStore *self, const char *key, int64_t *ret_value, ch
     return code == SQLITE_ROW;
 }
 
-static bool write_meta(SqliteStore *self, const char *key, int64_t value)
-{
-    sqlite3_stmt *s = flow_sqlite__statement(self, SQL_META_SET);
-    if (s == NULL)
-        return false;
-    flow_sqlite__bind_text(s, 1, key);
-    sqlite3_bind_int64(s, 2, value);
-    return flow_sqlite__run(self, s);
-}
-
 static bool load_queues(SqliteStore *self)
 {
     sqlite3_stmt *s = flow_sqlite__statement(self, SQL_QUEUE_ALL);
@@ -252,12 +242,12 @@ static bool recover(SqliteStore *self)
         return false;
     self->recovery.active_runs = (uint64_t)sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
-    return write_meta(self, "epoch", self->epoch) && write_meta(self, "clean", 0);
+    return flow_sqlite__set_meta(self, "epoch", self->epoch) && flow_sqlite__set_meta(self, "clean", 0);
 }
 
 FlowStatus flow_sqlite__recover(SqliteStore *self, FlowError *reterr)
 {
-    if (recover(self) && flow_sqlite__recovery_transaction(self, reterr) == FLOW_OK) {
+    if (recover(self) && flow_sqlite__finish(self)) {
         for (FlowMapEntry *e = NULL; (e = flow_map_next(&self->base.queues, e));)
             flow_sqlite__queue_publish(e->value);
         return FLOW_OK;

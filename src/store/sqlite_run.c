@@ -267,7 +267,7 @@ Result flow_sqlite__run_list(SqliteStore *self, FlowStoreRunList *op)
     return ok && code >= 0 ? DONE : FAULT;
 }
 
-static Result delete(SqliteStore *self, FlowStoreRunDelete *op)
+static Result erase(SqliteStore *self, FlowStoreRunDelete *op)
 {
     FlowRunRecord run;
     int64_t number;
@@ -301,7 +301,7 @@ static Result delete(SqliteStore *self, FlowStoreRunDelete *op)
 
 Result flow_sqlite__run_delete(SqliteStore *self, FlowStoreRunDelete *op)
 {
-    Result result = delete(self, op);
+    Result result = erase(self, op);
     flow_store_op_done(&op->op); /* what was read of the run is nobody's result */
     return result;
 }

@@ -14,8 +14,8 @@ bool flow_sqlite__check_item(FlowStoreOp *op, const FlowStoreItem *item, const c
     char at[64];
     snprintf(at, sizeof at, "%s[%zu]", where, index);
     if (body_ok)
-        flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "ID_INVALID", at, "a payload's id has more than %d bytes",
-                            FLOW_STORE_NAME_MAX);
+        flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "ID_INVALID", at,
+                            "a payload's id has more than %d bytes", FLOW_STORE_NAME_MAX);
     else
         flow_sqlite__refuse(op, FLOW_INVALID_ARGUMENT, "BODY_INVALID", at,
                             "a payload has no body, or more than %d bytes", BODY_MAX);
