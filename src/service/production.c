@@ -36,10 +36,24 @@ static void reply_run(FlowRpcCall *call, const FlowEngineReply *reply, ProtobufC
     }
 
 RUN_ANSWER(started, Flowengine__V1__StartRunResponse, FLOWENGINE__V1__START_RUN_RESPONSE__INIT)
-RUN_ANSWER(stopped, Flowengine__V1__StopRunResponse, FLOWENGINE__V1__STOP_RUN_RESPONSE__INIT)
 RUN_ANSWER(paused, Flowengine__V1__PauseRunResponse, FLOWENGINE__V1__PAUSE_RUN_RESPONSE__INIT)
 RUN_ANSWER(resumed, Flowengine__V1__ResumeRunResponse, FLOWENGINE__V1__RESUME_RUN_RESPONSE__INIT)
 RUN_ANSWER(got, Flowengine__V1__GetRunResponse, FLOWENGINE__V1__GET_RUN_RESPONSE__INIT)
+
+/* Stopping a run that has ended changes nothing: the run is the answer. */
+static void stopped(void *context, const FlowEngineReply *reply)
+{
+    Flowengine__V1__StopRunResponse response = FLOWENGINE__V1__STOP_RUN_RESPONSE__INIT;
+    FlowRpcCall *call = context;
+    if (reply->error.status == FLOW_FAILED_PRECONDITION &&
+        strcmp(reply->error.reason, "RUN_NOT_ACTIVE") == 0) {
+        FlowServices *services = flow_rpc_method(call)->service;
+        const Flowengine__V1__StopRunRequest *request = flow_rpc_request(call);
+        flow_engine_get_run(services->engine, request->run_id, stopped, call);
+        return;
+    }
+    reply_run(call, reply, &response.base, &response.run);
+}
 
 /* ---- unary methods ---- */
 

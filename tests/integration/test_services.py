@@ -151,6 +151,7 @@ def test_one_active_run_and_stop():
         assert not f.call("ProductionService/ListRuns", state="COMPLETED").runs
         f.call("ProductionService/StopRun", run_id=run.id)
         assert state_name(wait_for_end(f, run.id)) == "STOPPED"
+        assert state_name(f.call("ProductionService/StopRun", run_id=run.id).run) == "STOPPED", "stopping it again changes nothing"
         second = f.call("ProductionService/StartRun", workflow_id="forever").run
         f.call("ProductionService/StopRun", run_id=second.id, force=True)
         assert state_name(wait_for_end(f, second.id)) == "STOPPED"

@@ -398,7 +398,7 @@ struct  Flowengine__V1__WatchRunRequest
    */
   char *run_id;
   /*
-   * Resume: only events after this cursor, without a snapshot; 0: from the run's first event. Absent: a snapshot of
+   * Resume: only events after this cursor, without a snapshot. Absent or 0: a snapshot of
    * now, then what follows (for an ended run: a snapshot, then all that is kept).
    */
   Google__Protobuf__Int64Value *after_cursor;
