@@ -240,7 +240,7 @@ static void chain(FlowCompiler *c, const FlowAst *name, FlowAst *const *nodes, s
     }
     FlowRef *ref = flow_scope__find(c->scope, name->name);
     bool in_context = ref == NULL || !ref->stored;
-    if (in_context)
+    if (in_context && flow_global__find(name->name->text, name->name->len) == NULL)
         remember_path(c, name, count != 0 ? (const FlowKey *)c->keys.items + first : NULL, count, guarded);
     size_t at = count != 0 ? nodes[count - 1]->at : name->at;
     uint32_t global = flow_compile__global(c, name->name);

@@ -290,7 +290,7 @@ static FlowAst *dict_display(FlowParser *p)
 static bool at_tuple_end(const FlowParser *p)
 {
     FlowTokenType type = p->token.type;
-    return type == T_PRINT_END || type == T_BLOCK_END || type == T_RPAREN || type == T_ISLAND_END;
+    return type == T_PRINT_END || type == T_BLOCK_END || type == T_RPAREN || type == T_ISLAND_END || type == T_EOF;
 }
 
 FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)

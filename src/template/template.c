@@ -251,7 +251,6 @@ static bool begin(Render *r, const FlowTemplate *t, const FlowTemplateContext *c
     vm->context = context;
     vm->clock = context->clock != NULL ? context->clock : flow_clock_real();
     vm->strict = t->strict;
-    /* The first look at the bounds comes after some steps; only then the time counts, and the clock is read. */
     vm->fuel = vm->limits.steps < 2048 ? vm->limits.steps : 2048;
     vm->reserve = vm->limits.steps - vm->fuel;
     vm->globals = flow_vm__alloc(vm, (t->global_count + 1) * sizeof *vm->globals);

@@ -96,7 +96,10 @@ bool flow_vm__refuel(FlowVm *vm, uint64_t steps)
     if (vm->out != NULL && vm->out->failed)
         return flow_vm__limit(vm, "the output is longer than %zu bytes", vm->limits.output_bytes);
     /* Counted on the real clock: a test clock that stands still must not make a render endless. */
-    if (vm->deadline != 0 && flow_clock_mono_ns(flow_clock_real()) > vm->deadline)
+    int64_t now = flow_clock_mono_ns(flow_clock_real());
+    if (vm->deadline == 0)
+        vm->deadline = now + vm->limits.time_ns;
+    if (now > vm->deadline)
         return flow_vm__limit(vm, "this takes longer than %lld ms",
                               (long long)(vm->limits.time_ns / FLOW_NS_PER_MS));
     return true;

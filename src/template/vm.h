@@ -53,7 +53,7 @@ struct FlowVm {
     FlowBuf captured;  /* texts of macros and blocks in progress, one behind the other */
     uint64_t fuel;     /* steps until the next look at the bounds */
     uint64_t reserve;  /* steps that are left after those */
-    int64_t deadline;  /* monotonic ns */
+    int64_t deadline;  /* monotonic ns; 0 until the first look: most renders end before it */
     FlowTemplateLimits limits;
     const FlowTemplate *tmpl;
     const FlowClock *clock; /* for now() */
