@@ -14,8 +14,9 @@
 #include "template/template.h"
 
 static const char *const kinds[] = {
-    [FLOW_TEMPLATE_NO_ERROR] = "internal", [FLOW_TEMPLATE_SYNTAX] = "syntax", [FLOW_TEMPLATE_UNDEFINED] = "undefined",
-    [FLOW_TEMPLATE_RUNTIME] = "runtime",   [FLOW_TEMPLATE_LIMIT] = "limit",
+    [FLOW_TEMPLATE_NO_ERROR] = "internal",   [FLOW_TEMPLATE_SYNTAX] = "syntax",
+    [FLOW_TEMPLATE_UNDEFINED] = "undefined", [FLOW_TEMPLATE_RUNTIME] = "runtime",
+    [FLOW_TEMPLATE_LIMIT] = "limit",
 };
 
 static FlowValue failure(const FlowTemplateError *detail, const FlowError *error)
@@ -53,7 +54,8 @@ static FlowValue answer_of(const FlowTemplate *tmpl, FlowValue request, const Fl
         flow_buf_init(&out, 0);
         FlowStatus status = flow_template_render(tmpl, context, &out, &detail, &error);
         if (status == FLOW_OK)
-            flow_conform_put(&answer, "expect", flow_value_stringn(out.data != NULL ? out.data : "", out.len));
+            flow_conform_put(&answer, "expect",
+                             flow_value_stringn(out.data != NULL ? out.data : "", out.len));
         else
             answer = failure(&detail, &error);
         flow_buf_done(&out);
@@ -63,8 +65,8 @@ static FlowValue answer_of(const FlowTemplate *tmpl, FlowValue request, const Fl
 
 FlowValue flow_conform_template(FlowValue request)
 {
-    const FlowValue *source = flow_object_get(request, "template"), *names = flow_object_get(request, "context"),
-                    *now = flow_object_get(request, "now");
+    const FlowValue *source = flow_object_get(request, "template"),
+                    *names = flow_object_get(request, "context"), *now = flow_object_get(request, "now");
     if (source == NULL || flow_value_kind(*source) != FLOW_VALUE_STRING)
         return flow_conform_failure("protocol", "no template");
     size_t count = 0;
@@ -72,8 +74,9 @@ FlowValue flow_conform_template(FlowValue request)
     FlowTemplateVar *vars = flow_calloc(count + 1, sizeof *vars);
     for (size_t i = 0; i < count; i++)
         vars[i] = (FlowTemplateVar){flow_value_text(&members[i].key), members[i].value};
-    FlowClock *clock =
-        now != NULL && flow_value_kind(*now) == FLOW_VALUE_INT ? flow_test_clock_new(flow_value_get_int(*now)) : NULL;
+    FlowClock *clock = now != NULL && flow_value_kind(*now) == FLOW_VALUE_INT
+                           ? flow_test_clock_new(flow_value_get_int(*now))
+                           : NULL;
 
     FlowTemplateOptions options = {.strict = flag(request, "strict")};
     FlowTemplateContext context = {.vars = vars, .var_count = count, .clock = clock};

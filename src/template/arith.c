@@ -4,8 +4,9 @@
 
 #include "template/values.h"
 
-static const char *const symbols[] = {[OP_ADD] = "+", [OP_SUB] = "-", [OP_MUL] = "*", [OP_DIV] = "/",
-                                      [OP_FLOORDIV] = "//", [OP_MOD] = "%", [OP_POW] = "**", [OP_NEG] = "-", [OP_POS] = "+"};
+static const char *const symbols[] = {
+    [OP_ADD] = "+", [OP_SUB] = "-",  [OP_MUL] = "*", [OP_DIV] = "/", [OP_FLOORDIV] = "//",
+    [OP_MOD] = "%", [OP_POW] = "**", [OP_NEG] = "-", [OP_POS] = "+"};
 
 static bool cannot(FlowVm *vm, FlowOperator op, FlowVal a, FlowVal b)
 {
@@ -13,7 +14,8 @@ static bool cannot(FlowVm *vm, FlowOperator op, FlowVal a, FlowVal b)
         return flow_vm__fail_undefined(vm, a.type == V_UNDEFINED ? a : b);
     const char *advice = "";
     if (op == OP_ADD && (a.type == V_STRING || b.type == V_STRING))
-        advice = a.type == V_NONE || b.type == V_NONE ? "; use default('', true) first" : "; use ~ to join text, | int or | float to calculate";
+        advice = a.type == V_NONE || b.type == V_NONE ? "; use default('', true) first"
+                                                      : "; use ~ to join text, | int or | float to calculate";
     else if (a.type == V_STRING || b.type == V_STRING)
         advice = "; convert with | int or | float first";
     return flow_vm__fail(vm, "'%s' can't work on %s and %s%s", symbols[op], flow_val__type_name(a),
@@ -29,7 +31,9 @@ static bool zero_division(FlowVm *vm)
 
 bool flow_arith__to_double(FlowVm *vm, FlowVal number, double *ret)
 {
-    double result = number.type == V_FLOAT ? number.f : number.type == V_BIG ? flow_big__to_double(number) : (double)number.i;
+    double result = number.type == V_FLOAT ? number.f
+                    : number.type == V_BIG ? flow_big__to_double(number)
+                                           : (double)number.i;
     if (number.type == V_BIG && isinf(result))
         return flow_vm__fail(vm, "this integer is too large for a float");
     *ret = result;
@@ -120,7 +124,8 @@ static bool is_zero(FlowVal v)
 static bool divide_integers(FlowVm *vm, FlowVal a, FlowVal b, FlowVal *ret)
 {
     const int64_t exact = INT64_C(1) << 53;
-    if (a.type != V_BIG && b.type != V_BIG && a.i <= exact && a.i >= -exact && b.i <= exact && b.i >= -exact) {
+    if (a.type != V_BIG && b.type != V_BIG && a.i <= exact && a.i >= -exact && b.i <= exact &&
+        b.i >= -exact) {
         *ret = val_float((double)a.i / (double)b.i);
         return true;
     }

@@ -85,8 +85,8 @@ typedef struct FlowAstList {
 
 typedef struct FlowAstArgs {
     FlowAstList positional;
-    FlowAstList named;                    /* each has `name` set */
-    FlowAst *spread, *named_spread;       /* *x and **x, or NULL */
+    FlowAstList named;              /* each has `name` set */
+    FlowAst *spread, *named_spread; /* *x and **x, or NULL */
 } FlowAstArgs;
 
 /* Parameters of a macro or a call block. */
@@ -102,9 +102,10 @@ struct FlowAst {
     bool store;   /* NAME: is assigned to */
     uint32_t at;  /* where in the source */
     FlowAst *next;
-    const FlowAtom *name; /* NAME, ATTR, FILTER, TEST, MACRO, BLOCK, named argument; SET: namespace attribute */
-    FlowAst *left;        /* operand, callee, first of a comparison; FILTER of a block: NULL */
-    FlowAst *right;       /* second operand; value of a dict's pair */
+    const FlowAtom
+        *name;      /* NAME, ATTR, FILTER, TEST, MACRO, BLOCK, named argument; SET: namespace attribute */
+    FlowAst *left;  /* operand, callee, first of a comparison; FILTER of a block: NULL */
+    FlowAst *right; /* second operand; value of a dict's pair */
     union {
         FlowVal value;     /* CONST */
         FlowAstList items; /* TUPLE, LIST, DICT (pairs: left, right), CONCAT and COMPARE (the rest) */
@@ -113,7 +114,7 @@ struct FlowAst {
         struct {           /* TEXT */
             uint32_t begin, end;
         };
-        struct { /* IF, FOR, IF_ELSE and all statements with a body */
+        struct {                           /* IF, FOR, IF_ELSE and all statements with a body */
             FlowAst *target, *test, *iter; /* IF_ELSE: target if test else iter (may be NULL) */
             FlowAstList body, otherwise;
             FlowAstList elifs; /* IF: each an AST_IF of its own, with test and body */
@@ -123,7 +124,7 @@ struct FlowAst {
 };
 
 typedef struct FlowParsed {
-    FlowAstList body;     /* statements; of an expression: one AST_PRINT */
+    FlowAstList body; /* statements; of an expression: one AST_PRINT */
     bool has_autoescape;
     FlowAtom *const *atoms; /* by id */
     size_t atom_count;

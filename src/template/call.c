@@ -35,7 +35,8 @@ static int param_called(const FlowNative *native, FlowVal name)
     return -1;
 }
 
-bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, const FlowArgs *args, FlowVal *ret)
+bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, const FlowArgs *args,
+                       FlowVal *ret)
 {
     if (native->call_any != NULL)
         return native->call_any(vm, args, ret);
@@ -43,8 +44,8 @@ bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, c
     unsigned params = param_count(native);
     bool in_front = what[0] != 'g'; /* all but globals have a value in front, which people don't count */
     if (args->count > params)
-        return flow_vm__fail(vm, "%s '%s' takes at most %u argument%s, got %zu", what, native->name, params - in_front,
-                             params - in_front == 1 ? "" : "s", args->count - in_front);
+        return flow_vm__fail(vm, "%s '%s' takes at most %u argument%s, got %zu", what, native->name,
+                             params - in_front, params - in_front == 1 ? "" : "s", args->count - in_front);
     if (args->count != 0)
         memcpy(bound, args->values, args->count * sizeof *bound);
     for (size_t i = 0; i < args->named_count; i++) {
@@ -52,7 +53,8 @@ bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, c
         if (param < 0 || (param == 0 && in_front)) {
             flow_vm__fail(vm, "%s '%s' has no parameter '%.*s'", what, native->name,
                           (int)(args->names[i].len < 60 ? args->names[i].len : 60), args->names[i].s);
-            flow_vm__hint(vm, args->names[i].s, args->names[i].len, native->params + in_front, params - in_front);
+            flow_vm__hint(vm, args->names[i].s, args->names[i].len, native->params + in_front,
+                          params - in_front);
             return false;
         }
         if (val_given(bound[param]))
@@ -61,7 +63,8 @@ bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, c
     }
     for (unsigned i = 0; i < native->required; i++) {
         if (!val_given(bound[i]))
-            return flow_vm__fail(vm, "%s '%s' needs the argument '%s'", what, native->name, native->params[i]);
+            return flow_vm__fail(vm, "%s '%s' needs the argument '%s'", what, native->name,
+                                 native->params[i]);
     }
     return native->call(vm, bound, ret);
 }
@@ -79,7 +82,8 @@ static bool spread_named(FlowVm *vm, FlowVal mapping, FlowList *names, FlowList 
             return flow_vm__fail(vm, "** wants names as keys, not %s", flow_val__type_name(key));
         for (size_t i = 0; i < names->count; i++) {
             if (names->items[i].len == key.len && memcmp(names->items[i].s, key.s, key.len) == 0)
-                return flow_vm__fail(vm, "the argument '%.*s' is given twice", (int)(key.len < 60 ? key.len : 60), key.s);
+                return flow_vm__fail(vm, "the argument '%.*s' is given twice",
+                                     (int)(key.len < 60 ? key.len : 60), key.s);
         }
         if (!flow_vm__charge(vm, 1 + names->count / 8) || !flow_list__push(vm, names, key) ||
             !flow_list__push(vm, values, value))
@@ -131,8 +135,8 @@ static bool unknown_native(FlowVm *vm, const FlowSite *site, bool is_filter)
     FlowVal name = vm->tmpl->keys[site->name].val;
     const char *names[160];
     size_t count = is_filter ? flow_filter__names(names, 160) : flow_test__names(names, 160);
-    flow_vm__fail(vm, "No %s named '%.*s' found.", is_filter ? "filter" : "test", (int)(name.len < 80 ? name.len : 80),
-                  name.s);
+    flow_vm__fail(vm, "No %s named '%.*s' found.", is_filter ? "filter" : "test",
+                  (int)(name.len < 80 ? name.len : 80), name.s);
     flow_vm__hint(vm, name.s, name.len, names, count);
     return false;
 }
@@ -156,7 +160,8 @@ bool flow_macro__name(FlowVm *vm, const FlowMacro *macro, FlowVal *ret)
     return true;
 }
 
-bool flow_macro__field(FlowVm *vm, const FlowMacro *macro, const char *name, size_t len, FlowVal *ret, bool *ret_found)
+bool flow_macro__field(FlowVm *vm, const FlowMacro *macro, const char *name, size_t len, FlowVal *ret,
+                       bool *ret_found)
 {
     const FlowFunction *f = macro->function;
     *ret_found = true;
@@ -245,8 +250,10 @@ static bool bind_rest(FlowVm *vm, const FlowFunction *f, const FlowArgs *args, c
             if (used[i])
                 continue;
             if (extra.len == name.len && memcmp(extra.s, name.s, name.len) == 0)
-                return flow_vm__fail(vm, "this macro was called with a call block, but it takes no caller: mention caller() in it");
-            flow_vm__fail(vm, "this macro takes no keyword argument '%.*s'", (int)(extra.len < 60 ? extra.len : 60), extra.s);
+                return flow_vm__fail(vm, "this macro was called with a call block, but it takes no caller: "
+                                         "mention caller() in it");
+            flow_vm__fail(vm, "this macro takes no keyword argument '%.*s'",
+                          (int)(extra.len < 60 ? extra.len : 60), extra.s);
             const char *names[32];
             size_t count = 0;
             for (; count < f->param_count && count < 32; count++)
@@ -279,7 +286,8 @@ static bool bind_macro(FlowVm *vm, const FlowFunction *f, const FlowArgs *args, 
             *slot = args->values[i];
             continue;
         }
-        int named = args->named_count != 0 ? take_named(args, vm->tmpl->keys[f->params[i].name].val, used) : -1;
+        int named =
+            args->named_count != 0 ? take_named(args, vm->tmpl->keys[f->params[i].name].val, used) : -1;
         if (named >= 0)
             *slot = args->named[named];
     }
@@ -385,7 +393,8 @@ bool flow_call__method(FlowVm *vm, const FlowSite *site, FlowVal *base, FlowCall
     int class = flow_method__class(self);
     const FlowNative *native = class >= 0 ? site->method[class] : NULL;
     if (class == METHODS_OF_OTHER && native != NULL)
-        native = flow_method__find(self, vm->tmpl->keys[site->name].val.s, vm->tmpl->keys[site->name].val.len);
+        native =
+            flow_method__find(self, vm->tmpl->keys[site->name].val.s, vm->tmpl->keys[site->name].val.len);
     if (self.type == V_TUPLE && native != NULL)
         native = flow_method__find(self, native->name, strlen(native->name));
     if (!flow_site__arguments(vm, site, base, &args))

@@ -107,7 +107,8 @@ static bool equal_mappings(FlowVm *vm, FlowVal a, FlowVal b, unsigned depth, boo
 
 static bool equal_ranges(const FlowRange *a, const FlowRange *b)
 {
-    return a->count == b->count && (a->count == 0 || (a->start == b->start && (a->count == 1 || a->step == b->step)));
+    return a->count == b->count &&
+           (a->count == 0 || (a->start == b->start && (a->count == 1 || a->step == b->step)));
 }
 
 static bool equal(FlowVm *vm, FlowVal a, FlowVal b, unsigned depth, bool *ret)
@@ -301,8 +302,9 @@ bool flow_val__contains(FlowVm *vm, FlowVal container, FlowVal item, bool *ret)
         if (item.type != V_STRING)
             return item.type == V_UNDEFINED
                        ? flow_vm__fail_undefined(vm, item)
-                       : flow_vm__fail(vm, "'in' asks a string for a string, not for %s; convert with | string first",
-                                       flow_val__type_name(item));
+                       : flow_vm__fail(
+                             vm, "'in' asks a string for a string, not for %s; convert with | string first",
+                             flow_val__type_name(item));
         *ret = item.len == 0 || memmem(container.s, container.len, item.s, item.len) != NULL;
         return flow_vm__charge(vm, 1 + container.len / 64);
     case V_DICT:

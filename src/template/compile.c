@@ -65,8 +65,8 @@ static int effect(const FlowCompiler *c, FlowOpCode op, size_t operand)
         return 1 - (int)operand;
     case EFFECT_SITE:
         site = (const FlowSite *)c->sites.items + operand;
-        return (op == I_PRINT_CALL ? 0 : 1) - site->positional - site->named - site->spread - site->named_spread -
-               site->caller - (op == I_CALL || op == I_PRINT_CALL);
+        return (op == I_PRINT_CALL ? 0 : 1) - site->positional - site->named - site->spread -
+               site->named_spread - site->caller - (op == I_CALL || op == I_PRINT_CALL);
     default:
         return effect_of[op];
     }
@@ -324,8 +324,8 @@ bool flow_compile(FlowTemplate *tmpl, FlowTemplateError *error, size_t *ret_at)
     FlowArena scratch;
     flow_arena_init(&scratch, tmpl->limits.memory_bytes);
     FlowParsed parsed;
-    if (!flow_parse(tmpl->source, tmpl->source_len, tmpl->is_expression, &tmpl->limits, &scratch, &parsed, error,
-                    ret_at)) {
+    if (!flow_parse(tmpl->source, tmpl->source_len, tmpl->is_expression, &tmpl->limits, &scratch, &parsed,
+                    error, ret_at)) {
         flow_arena_done(&scratch);
         return false;
     }

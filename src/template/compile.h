@@ -80,6 +80,26 @@ uint32_t flow_compile__global(FlowCompiler *c, const FlowAtom *name);
 FlowPlace flow_compile__place(FlowCompiler *c, const FlowRef *ref);
 uint32_t flow_compile__new_slot(FlowCompiler *c, size_t at);
 
+/* ---- constants, and the spine of an expression (compile_fold.c) ---- */
+
+/* The nodes on the way down the left of an expression. */
+typedef struct FlowSpine {
+    FlowAst **nodes; /* nodes[0] is the innermost */
+    size_t count;
+    FlowAst *leaf; /* NULL: the value is already on the stack */
+    FlowAst *few[16];
+} FlowSpine;
+
+/* What a node stands on; NULL for a leaf. */
+FlowAst *flow_spine__left(const FlowAst *node);
+bool flow_spine__climb(FlowCompiler *c, FlowAst *node, FlowSpine *spine);
+/* The constant that the expression amounts to, as a node; NULL when it doesn't. */
+FlowAst *flow_compile__folded(FlowCompiler *c, FlowAst *node);
+/* What `node` (on top of the constant `left`) amounts to; NULL: only the run can tell, or it fails. */
+FlowAst *flow_compile__fold(FlowCompiler *c, const FlowAst *node, FlowAst *left);
+/* A tuple of the items of a list or tuple, when all are constants; else NULL. */
+FlowAst *flow_compile__constant_tuple(FlowCompiler *c, const FlowAst *node);
+
 /* ---- expressions ---- */
 
 void flow_compile__expression(FlowCompiler *c, FlowAst *node);
@@ -91,10 +111,24 @@ void flow_compile__filters(FlowCompiler *c, FlowAst *node);
 void flow_compile__call_block(FlowCompiler *c, FlowAst *call, uint32_t function);
 /* What a loop goes over: a list that nobody else can see may be a constant. */
 void flow_compile__iterable(FlowCompiler *c, FlowAst *node);
-/* The constant that the expression amounts to, as a node; NULL when it doesn't. */
-FlowAst *flow_compile__folded(FlowCompiler *c, FlowAst *node);
+
+/* ---- scopes ---- */
+
+FlowScope *flow_compile__open_scope(FlowCompiler *c, FlowScope *parent);
+/* Fails unless ok: for what can only fail for want of memory. */
+void flow_compile__need(FlowCompiler *c, bool ok);
+/* Gives the scope's variables their slots and first values. */
+void flow_compile__enter_scope(FlowCompiler *c, FlowScope *scope);
+/* Statements in a scope of their own whose variables it already knows. */
+void flow_compile__body_in(FlowCompiler *c, FlowScope *scope, FlowAst *first);
 
 /* ---- statements ---- */
+
+/* Stores the value on the stack in a name, or unpacks it into several. */
+void flow_compile__assign(FlowCompiler *c, FlowScope *scope, const FlowAst *target);
+void flow_compile__loop(FlowCompiler *c, const FlowAst *node);
+/* A block, which stands in the scope `place` (NULL: it is called by name). */
+void flow_compile__block(FlowCompiler *c, const FlowAst *node, FlowScope *place);
 
 void flow_compile__statements(FlowCompiler *c, FlowAst *first);
 /* The template's own function, and those of its blocks. */

@@ -11,140 +11,6 @@
 #include "template/compile.h"
 #include "template/values.h"
 
-/* ---- the spine ---- */
-
-static FlowAst *left_of(const FlowAst *node)
-{
-    switch (node->kind) {
-    case AST_CALL: /* the object of a method call, or what is called */
-        return node->left->kind == AST_ATTR ? node->left->left : node->left;
-    case AST_ATTR:
-    case AST_ITEM:
-    case AST_SLICE:
-    case AST_FILTER:
-    case AST_TEST:
-    case AST_UNARY:
-    case AST_BINARY:
-    case AST_AND:
-    case AST_OR:
-    case AST_COMPARE:
-    case AST_ISLAND:
-        return node->left;
-    default:
-        return NULL;
-    }
-}
-
-typedef struct Spine {
-    FlowAst **nodes; /* nodes[0] is the innermost */
-    size_t count;
-    FlowAst *leaf; /* NULL: the value is already on the stack */
-    FlowAst *few[16];
-} Spine;
-
-static bool climb(FlowCompiler *c, FlowAst *node, Spine *spine)
-{
-    size_t count = 0;
-    FlowAst *n = node;
-    for (FlowAst *left; (left = left_of(n)) != NULL || n->kind == AST_FILTER; n = left) {
-        count++;
-        if (left == NULL) { /* the first filter of a filter block */
-            n = NULL;
-            break;
-        }
-    }
-    spine->leaf = n;
-    spine->count = count;
-    spine->nodes = spine->few;
-    if (count > sizeof spine->few / sizeof spine->few[0]) {
-        spine->nodes = flow_arena_alloc(c->scratch, count * sizeof *spine->nodes);
-        if (spine->nodes == NULL) {
-            flow_compile__fail(c, FLOW_TEMPLATE_LIMIT, node->at, "the template needs too much memory to compile");
-            return false;
-        }
-    }
-    for (n = node; count > 0; n = left_of(n))
-        spine->nodes[--count] = n;
-    return true;
-}
-
-/* ---- constants ---- */
-
-static FlowAst *constant_node(FlowCompiler *c, const FlowAst *like, FlowVal value)
-{
-    FlowAst *node = flow_arena_calloc(c->scratch, 1, sizeof *node);
-    if (node == NULL) {
-        flow_compile__fail(c, FLOW_TEMPLATE_LIMIT, like->at, "the template needs too much memory to compile");
-        return NULL;
-    }
-    node->kind = AST_CONST;
-    node->at = like->at;
-    node->value = value;
-    return node;
-}
-
-/* All items are constants: a tuple of them. */
-static FlowAst *constant_tuple(FlowCompiler *c, const FlowAst *node)
-{
-    FlowList *list = flow_arena_alloc(c->scratch, sizeof *list + node->items.count * sizeof(FlowVal));
-    if (list == NULL)
-        return NULL;
-    *list = (FlowList){(FlowVal *)(list + 1), 0, node->items.count};
-    for (FlowAst *item = node->items.first; item != NULL; item = item->next) {
-        FlowAst *value = flow_compile__folded(c, item);
-        if (value == NULL)
-            return NULL;
-        list->items[list->count++] = value->value;
-    }
-    return constant_node(c, node, val_tuple(list));
-}
-
-/* What `node` (on top of the constant `left`) amounts to; NULL: only the run can tell, or it fails. */
-static FlowAst *fold(FlowCompiler *c, const FlowAst *node, FlowAst *left)
-{
-    FlowVal result = val_none();
-    FlowAst *right;
-    FlowVm *vm;
-    switch (node->kind) {
-    case AST_UNARY:
-        vm = flow_vm__folder(&c->folder);
-        if (node->op == OP_NOT)
-            result = val_bool(!flow_val__is_true(left->value));
-        else if (!flow_arith__unary(vm, node->op, left->value, &result))
-            return NULL;
-        break;
-    case AST_BINARY:
-        right = flow_compile__folded(c, node->right);
-        vm = flow_vm__folder(&c->folder);
-        if (right == NULL || !flow_arith__binary(vm, node->op, left->value, right->value, &result))
-            return NULL;
-        break;
-    default:
-        return NULL;
-    }
-    /* A long string is cheaper to make than to keep. */
-    if (result.type == V_STRING && result.len > 256)
-        return NULL;
-    return result.type <= V_STRING ? constant_node(c, node, result) : NULL;
-}
-
-FlowAst *flow_compile__folded(FlowCompiler *c, FlowAst *node)
-{
-    if (node->kind == AST_CONST)
-        return node;
-    if (node->kind == AST_TUPLE)
-        return constant_tuple(c, node);
-    if (node->kind != AST_UNARY && node->kind != AST_BINARY)
-        return NULL;
-    Spine spine;
-    if (!climb(c, node, &spine) || spine.leaf == NULL || spine.leaf->kind != AST_CONST)
-        return NULL;
-    FlowAst *value = spine.leaf;
-    for (size_t i = 0; i < spine.count && value != NULL; i++)
-        value = fold(c, spine.nodes[i], value);
-    return value;
-}
-
 static void constant(FlowCompiler *c, const FlowAst *node)
 {
     flow_compile__emit(c, I_CONST, 0, 0, flow_compile__constant(c, node->value), node->at);
@@ -185,7 +51,8 @@ static bool expects_absence(const FlowAst *node)
     return false;
 }
 
-static void remember_path(FlowCompiler *c, const FlowAst *name, const FlowKey *keys, size_t count, bool guarded)
+static void remember_path(FlowCompiler *c, const FlowAst *name, const FlowKey *keys, size_t count,
+                          bool guarded)
 {
     FlowBuf text;
     flow_buf_init(&text, 1024);
@@ -230,7 +97,8 @@ static void chain(FlowCompiler *c, const FlowAst *name, FlowAst *const *nodes, s
         if (val.type == V_STRING) {
             const char *kept = flow_arena_strndup(&c->tmpl->memory, val.s, val.len);
             if (kept == NULL || flow_value_try_string(val.s, val.len, &key->json, NULL) != FLOW_OK) {
-                flow_compile__fail(c, FLOW_TEMPLATE_LIMIT, name->at, "the template needs too much memory to compile");
+                flow_compile__fail(c, FLOW_TEMPLATE_LIMIT, name->at,
+                                   "the template needs too much memory to compile");
                 return;
             }
             key->hash = flow_val__hash_text(val.s, val.len);
@@ -259,7 +127,7 @@ static void chain(FlowCompiler *c, const FlowAst *name, FlowAst *const *nodes, s
 }
 
 /* The name at the bottom of a spine and the keys right above it; answers how many nodes that took. */
-static size_t name_with_keys(FlowCompiler *c, const FlowAst *name, const Spine *spine)
+static size_t name_with_keys(FlowCompiler *c, const FlowAst *name, const FlowSpine *spine)
 {
     FlowPlace place;
     if (spine->count > 0) {
@@ -303,7 +171,8 @@ static FlowSite *new_site(FlowCompiler *c, const FlowAst *node, unsigned in_fron
     for (FlowAst *arg = args->named.first; arg != NULL; arg = arg->next) {
         for (FlowAst *before = args->named.first; before != arg; before = before->next) {
             if (before->name == arg->name) {
-                flow_compile__fail(c, FLOW_TEMPLATE_SYNTAX, arg->at, "keyword argument repeated: %.60s", arg->name->text);
+                flow_compile__fail(c, FLOW_TEMPLATE_SYNTAX, arg->at, "keyword argument repeated: %.60s",
+                                   arg->name->text);
                 return NULL;
             }
         }
@@ -322,7 +191,8 @@ static FlowSite *new_site(FlowCompiler *c, const FlowAst *node, unsigned in_fron
 
 static void mark_plain(FlowSite *site)
 {
-    if (site->native == NULL || site->native->call == NULL || site->named != 0 || site->spread || site->named_spread)
+    if (site->native == NULL || site->native->call == NULL || site->named != 0 || site->spread ||
+        site->named_spread)
         return;
     unsigned params = 0;
     while (params < FLOW_NATIVE_PARAMS && site->native->params[params] != NULL)
@@ -394,7 +264,7 @@ static void call(FlowCompiler *c, const FlowAst *node, uint32_t caller)
 
 void flow_compile__call_block(FlowCompiler *c, FlowAst *node, uint32_t function)
 {
-    flow_compile__expression(c, left_of(node));
+    flow_compile__expression(c, flow_spine__left(node));
     call(c, node, function);
 }
 
@@ -430,7 +300,8 @@ static void comparison(FlowCompiler *c, const FlowAst *node)
     size_t n = 0;
     for (const FlowAst *pair = node->items.first; pair != NULL; left = pair->right, pair = pair->next) {
         FlowAst *right = pair->right;
-        if ((pair->op == OP_IN || pair->op == OP_NOT_IN) && (right->kind == AST_LIST || right->kind == AST_TUPLE))
+        if ((pair->op == OP_IN || pair->op == OP_NOT_IN) &&
+            (right->kind == AST_LIST || right->kind == AST_TUPLE))
             flow_compile__iterable(c, right);
         else
             flow_compile__expression(c, right);
@@ -540,7 +411,11 @@ static void on_top(FlowCompiler *c, FlowAst *node)
         filter_or_test(c, node);
         break;
     case AST_UNARY:
-        flow_compile__emit(c, node->op == OP_NOT ? I_NOT : node->op == OP_NEG ? I_NEG : I_POS, 0, 0, 0, node->at);
+        flow_compile__emit(c,
+                           node->op == OP_NOT   ? I_NOT
+                           : node->op == OP_NEG ? I_NEG
+                                                : I_POS,
+                           0, 0, 0, node->at);
         break;
     case AST_BINARY:
         flow_compile__expression(c, node->right);
@@ -560,8 +435,8 @@ static void on_top(FlowCompiler *c, FlowAst *node)
 
 static void spine_of(FlowCompiler *c, FlowAst *node)
 {
-    Spine spine;
-    if (c->failed || !climb(c, node, &spine))
+    FlowSpine spine;
+    if (c->failed || !flow_spine__climb(c, node, &spine))
         return;
     size_t done = 0;
     if (spine.leaf != NULL && spine.leaf->kind == AST_NAME) {
@@ -569,7 +444,7 @@ static void spine_of(FlowCompiler *c, FlowAst *node)
     } else if (spine.leaf != NULL) {
         FlowAst *value = flow_compile__folded(c, spine.leaf);
         for (FlowAst *next = value; next != NULL && done < spine.count; done++) {
-            next = fold(c, spine.nodes[done], value);
+            next = flow_compile__fold(c, spine.nodes[done], value);
             if (next == NULL)
                 break;
             value = next;
@@ -592,7 +467,8 @@ void flow_compile__filters(FlowCompiler *c, FlowAst *node)
 
 void flow_compile__iterable(FlowCompiler *c, FlowAst *node)
 {
-    FlowAst *value = node->kind == AST_LIST || node->kind == AST_TUPLE ? constant_tuple(c, node) : NULL;
+    FlowAst *value =
+        node->kind == AST_LIST || node->kind == AST_TUPLE ? flow_compile__constant_tuple(c, node) : NULL;
     if (value != NULL)
         constant(c, value);
     else
@@ -605,7 +481,9 @@ void flow_compile__print(FlowCompiler *c, FlowAst *node)
     if (c->failed)
         return;
     FlowOp *last = (FlowOp *)c->builder->code.items + c->builder->code.count - 1;
-    FlowOpCode fused = last->op == I_CHAIN ? I_PRINT_CHAIN : last->op == I_LOOP_FIELD ? I_PRINT_LOOP_FIELD : I_PRINT;
+    FlowOpCode fused = last->op == I_CHAIN        ? I_PRINT_CHAIN
+                       : last->op == I_LOOP_FIELD ? I_PRINT_LOOP_FIELD
+                                                  : I_PRINT;
     /* A jump may land behind the last instruction only where that is no chain and no field by itself. */
     bool straight = node->kind == AST_NAME || node->kind == AST_ATTR || node->kind == AST_ITEM;
     if (fused != I_PRINT && straight) {

@@ -147,7 +147,8 @@ FlowDictEntry *flow_dict__find_text(const FlowDict *dict, const char *text, size
         }
         return NULL;
     }
-    for (size_t at = hash & (dict->index_size - 1); dict->index[at] != 0; at = (at + 1) & (dict->index_size - 1)) {
+    for (size_t at = hash & (dict->index_size - 1); dict->index[at] != 0;
+         at = (at + 1) & (dict->index_size - 1)) {
         FlowDictEntry *entry = &dict->entries[dict->index[at] - 1];
         if (entry->hash == hash && entry->key.type == V_STRING && entry->key.len == len &&
             memcmp(entry->key.s, text, len) == 0)
@@ -164,7 +165,8 @@ FlowDictEntry *flow_dict__find(FlowVm *vm, const FlowDict *dict, FlowVal key, ui
     for (size_t i = 0; dict->index != NULL ? dict->index[at] != 0 : i < dict->used; i++) {
         FlowDictEntry *entry = &dict->entries[dict->index != NULL ? dict->index[at] - 1 : i];
         bool same = false;
-        if (entry->hash == hash && entry->key.type != V_MISSING && !flow_val__equal(vm, entry->key, key, &same))
+        if (entry->hash == hash && entry->key.type != V_MISSING &&
+            !flow_val__equal(vm, entry->key, key, &same))
             return NULL;
         if (same)
             return entry;

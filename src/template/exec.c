@@ -74,7 +74,8 @@ static inline FlowEnv *outer_env(FlowEnv *env, unsigned out)
 
 static inline bool chain_value(FlowVm *vm, FlowEnv *env, const FlowChain *chain, FlowVal *ret)
 {
-    FlowVal v = chain->in_context ? vm->globals[chain->name] : outer_env(env, chain->outer)->slots[chain->slot];
+    FlowVal v =
+        chain->in_context ? vm->globals[chain->name] : outer_env(env, chain->outer)->slots[chain->slot];
     if (v.type == V_MISSING)
         v = undefined_name(vm, chain->name);
     const FlowKey *key = vm->tmpl->keys + chain->first;
@@ -88,7 +89,8 @@ static inline bool chain_value(FlowVm *vm, FlowEnv *env, const FlowChain *chain,
 
 /* ---- instructions that are more than a line ---- */
 
-static bool loop_begin(FlowVm *vm, const FlowFunction *function, FlowEnv *env, unsigned slot, bool extended, FlowVal over)
+static bool loop_begin(FlowVm *vm, const FlowFunction *function, FlowEnv *env, unsigned slot, bool extended,
+                       FlowVal over)
 {
     FlowLoopState *loop = NULL;
     /* A state that no `loop` leads to is nobody's but this loop's, and may be used again. */
@@ -166,7 +168,8 @@ static bool make_macro(FlowVm *vm, const FlowFunction *function, FlowEnv *env, F
 static bool set_attribute(FlowVm *vm, FlowVal target, const FlowKey *key, FlowVal value)
 {
     if (target.type != V_NAMESPACE)
-        return flow_vm__fail(vm, "cannot assign attribute on non-namespace object: begin with {%% set ns = namespace() %%}");
+        return flow_vm__fail(
+            vm, "cannot assign attribute on non-namespace object: begin with {%% set ns = namespace() %%}");
     return flow_dict__set(vm, target.dict, key->val, value);
 }
 
@@ -308,8 +311,9 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
             sp++;
             break;
         case I_PRINT_LOOP_FIELD:
-            CHECK(flow_loop__get(vm, outer_env(env, op->a)->slots[op->b].loop, (FlowLoopField)op->c, &value) &&
-                  print(vm, value));
+            CHECK(
+                flow_loop__get(vm, outer_env(env, op->a)->slots[op->b].loop, (FlowLoopField)op->c, &value) &&
+                print(vm, value));
             break;
         case I_PRINT:
             sp--;
@@ -455,7 +459,8 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
             break;
         }
         case I_LOOP_END:
-            BRANCH(slots[op->b].type == V_LIST || (slots[op->b].type == V_LOOP && slots[op->b].loop->index0 >= 0));
+            BRANCH(slots[op->b].type == V_LIST ||
+                   (slots[op->b].type == V_LOOP && slots[op->b].loop->index0 >= 0));
             break;
         case I_LOOP_CALL:
             sp--;
@@ -494,7 +499,8 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
             break;
         case I_PARAM_UNDEFINED:
             if (slots[op->b].type == V_MISSING) {
-                CHECK(flow_vm__format(vm, &value, "parameter '%.80s' was not provided", t->keys[op->c].val.s));
+                CHECK(
+                    flow_vm__format(vm, &value, "parameter '%.80s' was not provided", t->keys[op->c].val.s));
                 char *hint = flow_arena_strndup(&vm->memory, value.s, value.len);
                 CHECK(hint != NULL && flow_vm__undefined_hint(vm, hint, &slots[op->b]));
             }
@@ -540,7 +546,7 @@ bool flow_exec(FlowVm *vm, FlowVal *ret_value, uint32_t *ret_at)
         }
         continue;
 
-    enter: { /* out.function with out.env, whose text is the result or, straight away, output */
+    enter : { /* out.function with out.env, whose text is the result or, straight away, output */
         bool captured = op->op == I_CALL || op->op == I_CALL_METHOD;
         if (vm->call_depth >= vm->limits.call_depth) {
             flow_vm__limit(vm, "calls more than %u deep inside each other", vm->limits.call_depth);

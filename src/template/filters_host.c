@@ -81,7 +81,8 @@ static bool filter_bool(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         *ret = args[1];
         return true;
     }
-    return flow_vm__fail(vm, "filter 'bool' knows true, yes, on, 1 and false, no, off, 0 but not this text; give a default: | bool(false)");
+    return flow_vm__fail(vm, "filter 'bool' knows true, yes, on, 1 and false, no, off, 0 but not this text; "
+                             "give a default: | bool(false)");
 }
 
 /* ---- base 64 ---- */
@@ -100,7 +101,8 @@ static bool filter_b64encode(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     char *to = made;
     for (uint32_t i = 0; i < text.len; i += 3) {
         uint32_t left = text.len - i;
-        uint32_t three = (uint32_t)(uint8_t)text.s[i] << 16 | (left > 1 ? (uint32_t)(uint8_t)text.s[i + 1] << 8 : 0) |
+        uint32_t three = (uint32_t)(uint8_t)text.s[i] << 16 |
+                         (left > 1 ? (uint32_t)(uint8_t)text.s[i + 1] << 8 : 0) |
                          (left > 2 ? (uint8_t)text.s[i + 2] : 0);
         *to++ = alphabet[three >> 18];
         *to++ = alphabet[three >> 12 & 63];
@@ -159,7 +161,8 @@ static bool filter_b64decode(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 
 static bool filter_hash(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
-    static const char *const names[] = {"sha256", "sha1", "sha224", "sha384", "sha512", "md5", "sha3-256", "blake2b512"};
+    static const char *const names[] = {"sha256", "sha1", "sha224",   "sha384",
+                                        "sha512", "md5",  "sha3-256", "blake2b512"};
     static const char hex[] = "0123456789abcdef";
     FlowVal text, name = val_given(args[1]) ? args[1] : VAL_LITERAL("sha256");
     const char *known = NULL;
@@ -171,7 +174,8 @@ static bool filter_hash(FlowVm *vm, const FlowVal *args, FlowVal *ret)
             known = names[i];
     }
     if (known == NULL) {
-        flow_vm__fail(vm, "filter 'hash': unknown algorithm '%.*s'", (int)(name.len < 40 ? name.len : 40), name.s);
+        flow_vm__fail(vm, "filter 'hash': unknown algorithm '%.*s'", (int)(name.len < 40 ? name.len : 40),
+                      name.s);
         flow_vm__hint(vm, name.s, name.len, names, FLOW_COUNT(names));
         return false;
     }
@@ -229,7 +233,8 @@ static bool filter_combine(FlowVm *vm, const FlowArgs *args, FlowVal *ret)
         if (args->values[i].type == V_UNDEFINED)
             return flow_vm__fail_undefined(vm, args->values[i]);
         if (!val_is_mapping(args->values[i]))
-            return flow_vm__fail(vm, "filter 'combine' wants dicts, not %s", flow_val__type_name(args->values[i]));
+            return flow_vm__fail(vm, "filter 'combine' wants dicts, not %s",
+                                 flow_val__type_name(args->values[i]));
         if (i != 0 && !combine(vm, all, args->values[i], recursive, 0, &all))
             return false;
     }
@@ -246,7 +251,8 @@ static bool flatten(FlowVm *vm, FlowVal list, int64_t levels, unsigned depth, Fl
         FlowVal item = flow_list__at(list, i);
         if (!flow_vm__charge(vm, 1))
             return false;
-        if (val_is_list(item) && levels != 0 ? !flatten(vm, item, levels - 1, depth + 1, to) : !flow_list__push(vm, to, item))
+        if (val_is_list(item) && levels != 0 ? !flatten(vm, item, levels - 1, depth + 1, to)
+                                             : !flow_list__push(vm, to, item))
             return false;
     }
     return true;

@@ -32,8 +32,8 @@ static void quote(FlowBuf *to, FlowVal text, bool in_query)
     static const char hex[] = "0123456789ABCDEF";
     for (uint32_t i = 0; i < text.len; i++) {
         uint8_t c = (uint8_t)text.s[i];
-        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' || c == '.' ||
-                     c == '-' || c == '~' || (c == '/' && !in_query);
+        bool plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
+                     c == '.' || c == '-' || c == '~' || (c == '/' && !in_query);
         if (plain)
             flow_buf_byte(to, (char)c);
         else if (c == ' ' && in_query)
@@ -191,9 +191,9 @@ static uint32_t numeric_entity(const char *text, size_t len, size_t *ret_len)
     size_t begin = i += hex;
     for (; i < len; i++) {
         char c = text[i];
-        int digit = c >= '0' && c <= '9'                               ? c - '0'
+        int digit = c >= '0' && c <= '9'                            ? c - '0'
                     : hex && (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                                     : -1;
+                                                                    : -1;
         if (digit < 0)
             break;
         value = value < 0x1000000 ? value * (hex ? 16 : 10) + (uint32_t)digit : value;
@@ -214,8 +214,9 @@ static void put_numeric(FlowBuf *to, uint32_t value)
         value = windows[value - 0x80];
     else if (value == 0 || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
         value = 0xfffd;
-    else if ((value < 0x20 && value != '\t' && value != '\n' && value != '\f' && value != '\r') || value == 0x7f ||
-             (value >= 0xfdd0 && value <= 0xfdef) || (value & 0xfffe) == 0xfffe || value == 0xb)
+    else if ((value < 0x20 && value != '\t' && value != '\n' && value != '\f' && value != '\r') ||
+             value == 0x7f || (value >= 0xfdd0 && value <= 0xfdef) || (value & 0xfffe) == 0xfffe ||
+             value == 0xb)
         return; /* no character in HTML: html.unescape() drops it */
     flow_buf_append(to, bytes, flow_utf8_encode(value, bytes));
 }

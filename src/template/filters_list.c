@@ -37,11 +37,13 @@ static bool filter_last(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     FlowVal v = args[0];
     if (v.type == V_GENERATOR)
-        return flow_vm__fail(vm, "filter 'last' can't go to the end of a generator; make it a list first with | list");
+        return flow_vm__fail(
+            vm, "filter 'last' can't go to the end of a generator; make it a list first with | list");
     int64_t length = flow_val__length_or_none(v);
     if (length == 0 && flow_val__is_iterable(v))
-        return flow_vm__refuses(vm, v) ? flow_vm__fail_undefined(vm, v)
-                                                   : flow_vm__undefined_hint(vm, "No last item, sequence was empty.", ret);
+        return flow_vm__refuses(vm, v)
+                   ? flow_vm__fail_undefined(vm, v)
+                   : flow_vm__undefined_hint(vm, "No last item, sequence was empty.", ret);
     if (v.type == V_STRING || v.type == V_RANGE || val_is_list(v))
         return flow_val__item(vm, v, val_int(-1), ret);
     FlowList *list;
@@ -80,7 +82,8 @@ static bool filter_reverse(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     if (args[0].type == V_STRING)
         return reverse_string(vm, args[0], ret);
     if (!flow_val__is_iterable(args[0]))
-        return flow_vm__fail(vm, "filter 'reverse' wants something to loop over, not %s", flow_val__type_name(args[0]));
+        return flow_vm__fail(vm, "filter 'reverse' wants something to loop over, not %s",
+                             flow_val__type_name(args[0]));
     if (!flow_list__from(vm, args[0], &list))
         return false;
     for (size_t i = 0; i < list->count / 2; i++) {
@@ -119,7 +122,8 @@ static bool sort_key(FlowVm *vm, FlowVal item, FlowVal attribute, bool case_sens
     return true;
 }
 
-static bool sorted(FlowVm *vm, FlowVal over, FlowVal attribute, bool case_sensitive, bool reverse, FlowList **ret)
+static bool sorted(FlowVm *vm, FlowVal over, FlowVal attribute, bool case_sensitive, bool reverse,
+                   FlowList **ret)
 {
     FlowList *list;
     if (!flow_list__from(vm, over, &list))
@@ -130,7 +134,8 @@ static bool sorted(FlowVm *vm, FlowVal over, FlowVal attribute, bool case_sensit
             return false;
     }
     *ret = list;
-    return keys != NULL && flow_sort(vm, list->items, keys, list->count, reverse ? SORT_AS_LISTS | SORT_REVERSE : SORT_AS_LISTS);
+    return keys != NULL && flow_sort(vm, list->items, keys, list->count,
+                                     reverse ? SORT_AS_LISTS | SORT_REVERSE : SORT_AS_LISTS);
 }
 
 static bool filter_sort(FlowVm *vm, const FlowVal *args, FlowVal *ret)
@@ -200,7 +205,8 @@ static bool filter_groupby(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     bool case_sensitive;
     FlowList *list, *groups = flow_list__new(vm, 0), *items = NULL;
-    if (groups == NULL || !arg_truth(vm, args[3], false, &case_sensitive) || !flow_list__from(vm, args[0], &list))
+    if (groups == NULL || !arg_truth(vm, args[3], false, &case_sensitive) ||
+        !flow_list__from(vm, args[0], &list))
         return false;
     FlowVal *keys = flow_vm__alloc(vm, (list->count + 1) * sizeof *keys);
     if (keys == NULL)
@@ -317,7 +323,8 @@ static bool filter_items(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         return list != NULL && as_generator(vm, list, ret);
     }
     if (!val_is_mapping(v))
-        return flow_vm__fail(vm, "filter 'items' can only get item pairs from a dict, not %s", flow_val__type_name(v));
+        return flow_vm__fail(vm, "filter 'items' can only get item pairs from a dict, not %s",
+                             flow_val__type_name(v));
     FlowView *view = flow_vm__alloc(vm, sizeof *view);
     if (view == NULL)
         return false;
@@ -339,7 +346,8 @@ static bool extreme(FlowVm *vm, const FlowVal *args, bool largest, FlowVal *ret)
             (!case_sensitive && !flow_val__ignore_case(vm, key, &key)))
             return false;
         if (val_given(best)) {
-            if (!(largest ? flow_val__less(vm, best_key, key, &better) : flow_val__less(vm, key, best_key, &better)))
+            if (!(largest ? flow_val__less(vm, best_key, key, &better)
+                          : flow_val__less(vm, key, best_key, &better)))
                 return false;
             if (!better)
                 continue;

@@ -207,7 +207,8 @@ static bool filter_filesizeformat(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         if (!flow_arith__to_double(vm, v, &bytes))
             return false;
     } else if (v.type != V_STRING || !flow_text__to_float(v, &bytes)) {
-        return flow_vm__fail(vm, "filter 'filesizeformat' wants a number of bytes, not %s", flow_val__type_name(v));
+        return flow_vm__fail(vm, "filter 'filesizeformat' wants a number of bytes, not %s",
+                             flow_val__type_name(v));
     }
     double base = binary ? 1024 : 1000, unit = base;
     if (bytes == 1)

@@ -60,8 +60,8 @@ static bool unknown(FlowVm *vm, const Generator *g, bool is_filter)
 {
     const char *names[160];
     size_t count = is_filter ? flow_filter__names(names, 160) : flow_test__names(names, 160);
-    flow_vm__fail(vm, "No %s named '%.*s'.", is_filter ? "filter" : "test", (int)(g->name.len < 80 ? g->name.len : 80),
-                  g->name.s);
+    flow_vm__fail(vm, "No %s named '%.*s'.", is_filter ? "filter" : "test",
+                  (int)(g->name.len < 80 ? g->name.len : 80), g->name.s);
     flow_vm__hint(vm, g->name.s, g->name.len, names, count);
     return false;
 }
@@ -84,8 +84,9 @@ static bool map_next(FlowVm *vm, FlowIter *iter, FlowVal *ret)
     if (!flow_iter__next(vm, iter->inner, &item))
         return false;
     if (g->looks_up)
-        return arg_absent(g->otherwise) ? flow_val__attribute(vm, item, g->attribute, ret)
-                                        : flow_filter__attribute_or(vm, item, g->attribute, g->otherwise, ret);
+        return arg_absent(g->otherwise)
+                   ? flow_val__attribute(vm, item, g->attribute, ret)
+                   : flow_filter__attribute_or(vm, item, g->attribute, g->otherwise, ret);
     if (g->native == NULL)
         return unknown(vm, g, true);
     g->values[0] = item;
@@ -102,7 +103,8 @@ static bool map_attribute(FlowVm *vm, Generator *g, const FlowArgs *args)
         else if (name.len == 7 && memcmp(name.s, "default", 7) == 0)
             g->otherwise = args->named[i];
         else
-            return flow_vm__fail(vm, "filter 'map' has no parameter '%.*s'", (int)(name.len < 60 ? name.len : 60), name.s);
+            return flow_vm__fail(vm, "filter 'map' has no parameter '%.*s'",
+                                 (int)(name.len < 60 ? name.len : 60), name.s);
     }
     return true;
 }

@@ -143,7 +143,8 @@ static bool filter_indent(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     if (val_is_markup(text) && !val_is_markup(indent) && args[1].type == V_STRING)
         indent.flags |= VAL_MARKUP; /* Markup(indention): taken as it is */
     /* The newline that is added keeps an empty last line alive through splitlines(). */
-    if (!flow_arith__binary(vm, OP_ADD, text, VAL_LITERAL("\n"), &text) || !flow_text__splitlines(vm, text, false, &lines))
+    if (!flow_arith__binary(vm, OP_ADD, text, VAL_LITERAL("\n"), &text) ||
+        !flow_text__splitlines(vm, text, false, &lines))
         return false;
     FlowBuild build = flow_vm__build(vm);
     for (size_t i = 0; i < lines->count; i++) {
@@ -169,7 +170,8 @@ static bool filter_truncate(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     FlowVal end = val_given(args[3]) ? args[3] : VAL_LITERAL("...");
     size_t chars;
     if (!arg_int(vm, args[1], "length", 255, &length) || !arg_truth(vm, args[2], false, &kill_words) ||
-        !arg_string(vm, end, "end") || !arg_int(vm, arg_absent(args[4]) ? val_missing() : args[4], "leeway", 5, &leeway))
+        !arg_string(vm, end, "end") ||
+        !arg_int(vm, arg_absent(args[4]) ? val_missing() : args[4], "leeway", 5, &leeway))
         return false;
     int64_t end_chars = (int64_t)flow_val__length_of_string(end);
     if (length < end_chars)

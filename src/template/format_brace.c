@@ -131,7 +131,8 @@ static bool put_text(Format *f, FlowVal text, const Spec *spec)
         return bad(f->vm, "',' and '_' make no sense for a string");
     if (spec->type != 0 && spec->type != 's')
         return flow_vm__fail(f->vm, "format: unknown code '%c' for a string%s", spec->type,
-                             strchr("dfegx%", spec->type) != NULL ? "; convert with | int or | float first" : "");
+                             strchr("dfegx%", spec->type) != NULL ? "; convert with | int or | float first"
+                                                                  : "");
     if (spec->precision >= 0)
         text = flow_val__substring(text, 0, (size_t)spec->precision);
     return put_padded(f, spec, '<', text.s, text.len);
@@ -213,7 +214,8 @@ static bool put_integer(Format *f, FlowVal v, const Spec *spec)
         return bad(f->vm, "precision makes no sense for an integer");
     if (type == 'c') {
         char bytes[4];
-        size_t size = v.type == V_INT && v.i >= 0 && v.i <= 0x10ffff ? flow_utf8_encode((uint32_t)v.i, bytes) : 0;
+        size_t size =
+            v.type == V_INT && v.i >= 0 && v.i <= 0x10ffff ? flow_utf8_encode((uint32_t)v.i, bytes) : 0;
         if (size == 0)
             return bad(f->vm, "'c' wants the number of a character");
         return put_padded(f, spec, '<', bytes, size);
@@ -254,7 +256,7 @@ static bool short_text(Format *f, double number, int precision, FlowVal *ret)
     int exponent = atoi(e + 1);
     if (exponent < -4 || exponent >= precision - 1) {
         size_t kept = memchr(text, '.', (size_t)(e - text)) != NULL ? without_zeros(text, (size_t)(e - text))
-                                                                   : (size_t)(e - text);
+                                                                    : (size_t)(e - text);
         memmove(text + kept, e, strlen(e) + 1);
         build.buf->len = build.start + strlen(text);
         return flow_vm__built(f->vm, build, ret);
@@ -385,7 +387,8 @@ static bool first_value(Format *f, FlowVal name, FlowVal *ret)
     }
     if (val_given(f->mapping) && !flow_val__lookup(f->vm, f->mapping, name, ret, &found))
         return false;
-    return found || flow_vm__fail(f->vm, "format: no value is called '%.*s'", (int)(name.len < 60 ? name.len : 60), name.s);
+    return found || flow_vm__fail(f->vm, "format: no value is called '%.*s'",
+                                  (int)(name.len < 60 ? name.len : 60), name.s);
 }
 
 /* "user[0].name": the value that it names. */
@@ -520,9 +523,10 @@ static bool put_all(Format *f, FlowVal format, unsigned depth)
             open -= format.s[at] == '}';
         }
         if (open != 0)
-            return bad(f->vm, begin == format.len ? "single '{' encountered in format string" : "expected '}' before end of string");
-        if (!put_field(f, val_string(format.s + begin, at - 1 - begin), depth) || !flow_vm__charge(f->vm, 4) ||
-            !flow_vm__build_ok(f->vm, f->build))
+            return bad(f->vm, begin == format.len ? "single '{' encountered in format string"
+                                                  : "expected '}' before end of string");
+        if (!put_field(f, val_string(format.s + begin, at - 1 - begin), depth) ||
+            !flow_vm__charge(f->vm, 4) || !flow_vm__build_ok(f->vm, f->build))
             return false;
     }
     return flow_vm__charge(f->vm, 1 + format.len / 32);

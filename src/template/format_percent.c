@@ -10,10 +10,10 @@ enum { MOST_PRECISION = 5000 };
 typedef struct Format {
     FlowVm *vm;
     FlowBuild build;
-    FlowVal mapping;        /* V_MISSING when the values have no names */
+    FlowVal mapping; /* V_MISSING when the values have no names */
     const FlowVal *values;
     size_t count, next;
-    bool markup;            /* values are escaped */
+    bool markup; /* values are escaped */
 } Format;
 
 typedef struct Spec {
@@ -91,7 +91,8 @@ static bool put_char(Format *f, FlowVal v, const Spec *spec)
         flow_buf_append(f->build.buf, v.s, v.len);
     } else {
         char bytes[4];
-        size_t size = v.type == V_INT && v.i >= 0 && v.i <= 0x10ffff ? flow_utf8_encode((uint32_t)v.i, bytes) : 0;
+        size_t size =
+            v.type == V_INT && v.i >= 0 && v.i <= 0x10ffff ? flow_utf8_encode((uint32_t)v.i, bytes) : 0;
         if (size == 0)
             return flow_vm__fail(f->vm, "%%c wants a character or its number");
         flow_buf_append(f->build.buf, bytes, size);
@@ -226,7 +227,8 @@ static bool conversion(Format *f, FlowVal text, uint32_t *at)
         if (val_is_mapping(f->mapping) && !flow_val__lookup(f->vm, f->mapping, key, &v, &found))
             return false;
         if (!found)
-            return flow_vm__fail(f->vm, "the format names '%.*s', which is not given", (int)(key.len < 60 ? key.len : 60), key.s);
+            return flow_vm__fail(f->vm, "the format names '%.*s', which is not given",
+                                 (int)(key.len < 60 ? key.len : 60), key.s);
         (*at)++;
     }
     for (bool flags = true; flags && *at < text.len; *at += flags) {

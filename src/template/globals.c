@@ -151,8 +151,9 @@ bool flow_self__block(FlowVm *vm, const char *name, size_t len, FlowVal *ret)
 /* ---- filters ---- */
 
 static const FlowNativeTable *const filter_tables[] = {
-    &flow_filters_string, &flow_filters_list,  &flow_filters_select, &flow_filters_number,   &flow_filters_html,
-    &flow_filters_json,   &flow_filters_host,  &flow_filters_regex,  &flow_filters_datetime,
+    &flow_filters_string, &flow_filters_list,  &flow_filters_select,
+    &flow_filters_number, &flow_filters_html,  &flow_filters_json,
+    &flow_filters_host,   &flow_filters_regex, &flow_filters_datetime,
 };
 
 const FlowNative *flow_filter__find(const char *name, size_t len)
@@ -180,7 +181,8 @@ size_t flow_filter__names(const char **names, size_t max)
 
 /* ---- methods ---- */
 
-static const FlowNativeTable *const other_methods[] = {&flow_methods_loop, &flow_methods_cycler, &flow_methods_datetime};
+static const FlowNativeTable *const other_methods[] = {&flow_methods_loop, &flow_methods_cycler,
+                                                       &flow_methods_datetime};
 
 int flow_method__class(FlowVal self)
 {

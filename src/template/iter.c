@@ -173,7 +173,8 @@ bool flow_iter__begin(FlowVm *vm, FlowIter *iter, FlowVal v)
         iter->next = next_of_none;
         return !flow_vm__refuses(vm, v) || flow_vm__fail_undefined(vm, v);
     default:
-        return flow_vm__fail(vm, "%s can't be looped over: it is no list, dict or string", flow_val__type_name(v));
+        return flow_vm__fail(vm, "%s can't be looped over: it is no list, dict or string",
+                             flow_val__type_name(v));
     }
 }
 
@@ -185,7 +186,8 @@ FlowIter *flow_iter__generator(FlowVm *vm, size_t size, FlowVal over,
     if (generator == NULL || inner == NULL || !flow_iter__begin(vm, inner, over))
         return NULL;
     if (inner->depth >= GENERATORS_INSIDE) {
-        flow_vm__limit(vm, "more than %d filters over generators in a row: put | list between them", GENERATORS_INSIDE);
+        flow_vm__limit(vm, "more than %d filters over generators in a row: put | list between them",
+                       GENERATORS_INSIDE);
         return NULL;
     }
     *generator = (FlowIter){.next = next, .inner = inner, .depth = inner->depth + 1};

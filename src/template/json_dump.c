@@ -40,8 +40,8 @@ static void put_string(const Dump *d, FlowVal text)
             put_escape(to, c);
         } else if (c < 0x80) {
             size_t run = 1; /* plain text in one piece */
-            while (i + run < text.len && (uint8_t)text.s[i + run] >= 0x20 && (uint8_t)text.s[i + run] < 0x80 &&
-                   strchr("\"\\<>&'", text.s[i + run]) == NULL)
+            while (i + run < text.len && (uint8_t)text.s[i + run] >= 0x20 &&
+                   (uint8_t)text.s[i + run] < 0x80 && strchr("\"\\<>&'", text.s[i + run]) == NULL)
                 run++;
             flow_buf_append(to, text.s + i, run);
             size = run;
@@ -119,8 +119,8 @@ static bool put_key(Dump *d, FlowVal key)
     }
 }
 
-
-static bool sorted_members(Dump *d, FlowVal mapping, FlowVal **ret_keys, FlowVal **ret_values, size_t *ret_count)
+static bool sorted_members(Dump *d, FlowVal mapping, FlowVal **ret_keys, FlowVal **ret_values,
+                           size_t *ret_count)
 {
     size_t count = flow_mapping__count(mapping), at = 0, n = 0;
     FlowVal *keys = flow_vm__alloc(d->vm, (count + 1) * sizeof *keys);
@@ -301,7 +301,8 @@ static bool convert(FlowVm *vm, FlowVal v, unsigned depth, FlowValue *ret)
         *ret = flow_value_float(v.f);
         return true;
     case V_BIG:
-        return flow_vm__fail(vm, "an integer beyond 64 bits can't be kept exactly; print it as text with | string");
+        return flow_vm__fail(
+            vm, "an integer beyond 64 bits can't be kept exactly; print it as text with | string");
     case V_STRING:
         return flow_value_try_string(v.s, v.len, ret, NULL) == FLOW_OK || too_large(vm);
     case V_ARRAY:

@@ -231,7 +231,8 @@ static FlowToken next_text(FlowLex *lex)
 static size_t digits(const FlowLex *lex, size_t pos)
 {
     size_t end = pos;
-    while (class_at(lex, end) & C_DIGIT || (at(lex, end) == '_' && end > pos && class_at(lex, end + 1) & C_DIGIT))
+    while (class_at(lex, end) & C_DIGIT ||
+           (at(lex, end) == '_' && end > pos && class_at(lex, end + 1) & C_DIGIT))
         end++;
     return end;
 }
@@ -313,7 +314,8 @@ static FlowToken name(FlowLex *lex, size_t pos)
         uint32_t c = flow_utf8_decode(lex->text + end, lex->len - end, &size);
         if (!flow_unicode__is(c, UNI_ID_CONTINUE)) {
             if (end == pos || flow_unicode__is(c, UNI_ALNUM))
-                return fail(lex, end, end == pos ? "unexpected character" : "Invalid character in identifier");
+                return fail(lex, end,
+                            end == pos ? "unexpected character" : "Invalid character in identifier");
             break;
         }
         if (end == pos && !flow_unicode__is(c, UNI_ID_START))
@@ -369,10 +371,10 @@ static FlowToken operator_token(FlowLex *lex, size_t pos)
         char text[3];
         uint8_t type;
     } table[] = {
-        {"//", T_FLOORDIV}, {"**", T_POW},  {"==", T_EQ},    {"!=", T_NE},  {">=", T_GE},        {"<=", T_LE},
-        {"+", T_ADD},       {"-", T_SUB},   {"/", T_DIV},    {"*", T_MUL},  {"%", T_MOD},        {"~", T_TILDE},
-        {">", T_GT},        {"<", T_LT},    {"=", T_ASSIGN}, {".", T_DOT},  {":", T_COLON},
-        {"|", T_PIPE},      {",", T_COMMA}, {";", T_SEMICOLON},
+        {"//", T_FLOORDIV}, {"**", T_POW},  {"==", T_EQ},  {"!=", T_NE},   {">=", T_GE},
+        {"<=", T_LE},       {"+", T_ADD},   {"-", T_SUB},  {"/", T_DIV},   {"*", T_MUL},
+        {"%", T_MOD},       {"~", T_TILDE}, {">", T_GT},   {"<", T_LT},    {"=", T_ASSIGN},
+        {".", T_DOT},       {":", T_COLON}, {"|", T_PIPE}, {",", T_COMMA}, {";", T_SEMICOLON},
     };
     char c = lex->text[pos];
     char next = at(lex, pos + 1);

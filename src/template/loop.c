@@ -4,9 +4,10 @@
 #include "template/values.h"
 
 static const char *const names[LOOP_FIELD_COUNT] = {
-    [LOOP_INDEX] = "index",   [LOOP_INDEX0] = "index0", [LOOP_REVINDEX] = "revindex", [LOOP_REVINDEX0] = "revindex0",
-    [LOOP_FIRST] = "first",   [LOOP_LAST] = "last",     [LOOP_LENGTH] = "length",     [LOOP_DEPTH] = "depth",
-    [LOOP_DEPTH0] = "depth0", [LOOP_PREVITEM] = "previtem", [LOOP_NEXTITEM] = "nextitem",
+    [LOOP_INDEX] = "index",         [LOOP_INDEX0] = "index0",     [LOOP_REVINDEX] = "revindex",
+    [LOOP_REVINDEX0] = "revindex0", [LOOP_FIRST] = "first",       [LOOP_LAST] = "last",
+    [LOOP_LENGTH] = "length",       [LOOP_DEPTH] = "depth",       [LOOP_DEPTH0] = "depth0",
+    [LOOP_PREVITEM] = "previtem",   [LOOP_NEXTITEM] = "nextitem",
 };
 
 int flow_loop__field(const char *name, size_t len)

@@ -13,9 +13,11 @@ static bool own_list(FlowVm *vm, FlowVal self, const char *method, FlowList **re
         *ret = self.list;
         return true;
     }
-    return flow_vm__fail(vm, "'%s' would change the payload: work on a copy, {%% set copy = list | list %%}, or make a new "
-                             "list with +",
-                         method);
+    return flow_vm__fail(
+        vm,
+        "'%s' would change the payload: work on a copy, {%% set copy = list | list %%}, or make a new "
+        "list with +",
+        method);
 }
 
 static bool method_append(FlowVm *vm, const FlowVal *args, FlowVal *ret)
@@ -163,8 +165,8 @@ static bool list_index(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     int64_t from, step, at;
     size_t count;
     FlowVal none = val_none();
-    if (!flow_slice__resolve(vm, val_given(args[2]) ? args[2] : none, val_given(args[3]) ? args[3] : none, none,
-                             (size_t)flow_val__length_or_none(args[0]), &from, &step, &count) ||
+    if (!flow_slice__resolve(vm, val_given(args[2]) ? args[2] : none, val_given(args[3]) ? args[3] : none,
+                             none, (size_t)flow_val__length_or_none(args[0]), &from, &step, &count) ||
         !position(vm, args[0], args[1], (size_t)from, (size_t)from + count, &at))
         return false;
     if (at < 0)
@@ -216,8 +218,9 @@ static bool own_dict(FlowVm *vm, FlowVal self, const char *method, FlowDict **re
         *ret = self.dict;
         return true;
     }
-    return flow_vm__fail(vm, "'%s' would change the payload: work on a copy, {%% set copy = dict(data) %%}, or use | combine",
-                         method);
+    return flow_vm__fail(
+        vm, "'%s' would change the payload: work on a copy, {%% set copy = dict(data) %%}, or use | combine",
+        method);
 }
 
 static bool method_get(FlowVm *vm, const FlowVal *args, FlowVal *ret)
@@ -315,7 +318,8 @@ static bool method_setdefault(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     FlowDict *dict;
     FlowVal value;
     bool found;
-    if (!own_dict(vm, args[0], "setdefault", &dict) || !flow_val__lookup(vm, args[0], args[1], &value, &found))
+    if (!own_dict(vm, args[0], "setdefault", &dict) ||
+        !flow_val__lookup(vm, args[0], args[1], &value, &found))
         return false;
     if (!found) {
         value = val_given(args[2]) ? args[2] : val_none();

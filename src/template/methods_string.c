@@ -31,7 +31,8 @@ static bool fill_arg(FlowVm *vm, FlowVal self, FlowVal arg, FlowVal *ret)
         return true;
     if (!text_arg(vm, self, arg, "fillchar", ret))
         return false;
-    return flow_val__length_of_string(*ret) == 1 || flow_vm__fail(vm, "the fill character must be exactly one character");
+    return flow_val__length_of_string(*ret) == 1 ||
+           flow_vm__fail(vm, "the fill character must be exactly one character");
 }
 
 /* The part of self that start and end (characters, may count from the end) mean. */
@@ -281,7 +282,8 @@ static bool has_end(FlowVm *vm, const FlowVal *args, bool at_start, FlowVal *ret
         FlowVal end = tuple ? args[1].list->items[i] : args[1];
         if (!arg_string(vm, end, at_start ? "startswith" : "endswith") || !flow_vm__charge(vm, 1))
             return false;
-        yes = end.len <= part.len && memcmp(at_start ? part.s : part.s + part.len - end.len, end.s, end.len) == 0;
+        yes = end.len <= part.len &&
+              memcmp(at_start ? part.s : part.s + part.len - end.len, end.s, end.len) == 0;
     }
     *ret = val_bool(yes && !beyond(args[0], args[2]));
     return true;
@@ -302,7 +304,8 @@ static bool method_endswith(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 static bool strip(FlowVm *vm, const FlowVal *args, FlowStrip where, FlowVal *ret)
 {
     FlowVal chars;
-    return none_or_text(vm, args[0], args[1], "strip", &chars) && flow_text__strip(vm, args[0], chars, where, ret);
+    return none_or_text(vm, args[0], args[1], "strip", &chars) &&
+           flow_text__strip(vm, args[0], chars, where, ret);
 }
 
 static bool method_strip(FlowVm *vm, const FlowVal *args, FlowVal *ret)
@@ -324,7 +327,8 @@ static bool split(FlowVm *vm, const FlowVal *args, bool from_right, FlowVal *ret
 {
     int64_t max;
     FlowList *list;
-    if (!arg_int(vm, args[2], "maxsplit", -1, &max) || !flow_text__split(vm, args[0], args[1], max, from_right, &list))
+    if (!arg_int(vm, args[2], "maxsplit", -1, &max) ||
+        !flow_text__split(vm, args[0], args[1], max, from_right, &list))
         return false;
     *ret = val_list(list);
     return true;
@@ -406,8 +410,9 @@ static bool method_replace(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     FlowVal old, with;
     int64_t count;
-    if (!text_arg(vm, args[0], args[1], "replace", &old) || !text_arg(vm, args[0], args[2], "replace", &with) ||
-        !arg_int(vm, args[3], "count", -1, &count) || !flow_text__replace(vm, args[0], old, with, count, ret))
+    if (!text_arg(vm, args[0], args[1], "replace", &old) ||
+        !text_arg(vm, args[0], args[2], "replace", &with) || !arg_int(vm, args[3], "count", -1, &count) ||
+        !flow_text__replace(vm, args[0], old, with, count, ret))
         return false;
     *ret = with_markup_of(*ret, args[0]);
     return true;
@@ -502,8 +507,8 @@ static bool method_expandtabs(FlowVm *vm, const FlowVal *args, FlowVal *ret)
         }
         int64_t spaces = size > 0 ? size - column % size : 0;
         column += spaces;
-        if (!flow_vm__charge(vm, 1 + (uint64_t)spaces / 16) || !flow_buf_reserve(build.buf, (size_t)spaces + 1) ||
-            !flow_vm__build_ok(vm, build)) {
+        if (!flow_vm__charge(vm, 1 + (uint64_t)spaces / 16) ||
+            !flow_buf_reserve(build.buf, (size_t)spaces + 1) || !flow_vm__build_ok(vm, build)) {
             flow_vm__build_ok(vm, build);
             return flow_vm__build_drop(vm, build);
         }
@@ -521,7 +526,8 @@ static bool method_expandtabs(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 static bool method_translate(FlowVm *vm, const FlowVal *args, FlowVal *ret)
 {
     if (!val_is_mapping(args[1]))
-        return flow_vm__fail(vm, "translate wants a dict of character numbers, not %s", flow_val__type_name(args[1]));
+        return flow_vm__fail(vm, "translate wants a dict of character numbers, not %s",
+                             flow_val__type_name(args[1]));
     FlowBuild build = flow_vm__build(vm);
     for (size_t i = 0, size; i < args[0].len; i += size) {
         uint32_t c = flow_utf8_decode(args[0].s + i, args[0].len - i, &size);

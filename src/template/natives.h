@@ -89,7 +89,8 @@ bool flow_text__splitlines(FlowVm *vm, FlowVal text, bool keep_ends, FlowList **
 /* Splits at white space (sep absent) or at sep; at most `max` times when max >= 0. */
 bool flow_text__split(FlowVm *vm, FlowVal text, FlowVal sep, int64_t max, bool from_right, FlowList **ret);
 /* Maps a whole string: FlowBuf writer of unicode.h, with a short way for ASCII. */
-bool flow_text__map(FlowVm *vm, FlowVal text, void (*map)(FlowBuf *to, const char *text, size_t len), FlowVal *ret);
+bool flow_text__map(FlowVm *vm, FlowVal text, void (*map)(FlowBuf *to, const char *text, size_t len),
+                    FlowVal *ret);
 bool flow_text__lower(FlowVm *vm, FlowVal text, FlowVal *ret);
 bool flow_text__upper(FlowVm *vm, FlowVal text, FlowVal *ret);
 /* "12", " -1_000 ", "0x1f" with base 16 or 0 ...: as int(). *ret_bad: it is no such number. */

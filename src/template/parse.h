@@ -2,6 +2,8 @@
 #ifndef FLOW_TEMPLATE_PARSE_H
 #define FLOW_TEMPLATE_PARSE_H
 
+#include <string.h>
+
 #include "template/ast.h"
 #include "template/lex.h"
 
@@ -48,11 +50,40 @@ bool flow_parse__at_word(const FlowParser *p, const char *word);
 bool flow_parse__skip_word(FlowParser *p, const char *word);
 bool flow_parse__skip(FlowParser *p, FlowTokenType type);
 bool flow_parse__expect(FlowParser *p, FlowTokenType type);
+/* Where a message about the current token points: the end of the text is blamed on what stood before it. */
+size_t flow_parse__blame(const FlowParser *p);
+/* Fails because something else was expected; answers false. */
+bool flow_parse__expected(FlowParser *p, const char *what);
 /* How messages call the current token. */
 const char *flow_parse__describe(const FlowParser *p, FlowToken token, char space[64]);
 /* Every recursion of the parser passes through here. */
 bool flow_parse__enter(FlowParser *p);
 void flow_parse__leave(FlowParser *p);
+
+static inline const char *flow_token__begin(const FlowParser *p, FlowToken t)
+{
+    return p->lex.text + t.begin;
+}
+
+static inline size_t flow_token__length(FlowToken t)
+{
+    return t.end - t.begin;
+}
+
+static inline bool flow_token__is_word(const FlowParser *p, FlowToken t, const char *word)
+{
+    size_t len = strlen(word);
+    return flow_token__length(t) == len && memcmp(flow_token__begin(p, t), word, len) == 0;
+}
+
+/* ---- literals (parse_literal.c); each begins at the current token ---- */
+
+FlowAst *flow_parse__integer(FlowParser *p);
+FlowAst *flow_parse__float(FlowParser *p);
+/* Strings in a row are one. */
+FlowAst *flow_parse__string(FlowParser *p);
+/* A name, or true, false, none. */
+FlowAst *flow_parse__name(FlowParser *p);
 
 /* ---- expressions ---- */
 

@@ -2,244 +2,9 @@
  * parse_expression.c - expressions, after Jinja's grammar. Tightest first: postfix, unary + and -, filters and
  * tests (on that operand), **, * / // %, ~, + -, comparisons and in, not, and, or, inline if.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
-#include "template/big.h"
 #include "template/parse.h"
-#include "value/number.h"
-
-static const char *text_at(const FlowParser *p, FlowToken t)
-{
-    return p->lex.text + t.begin;
-}
-
-static size_t length_of(FlowToken t)
-{
-    return t.end - t.begin;
-}
-
-static FlowAst *constant(FlowParser *p, size_t at, FlowVal value)
-{
-    FlowAst *node = flow_parse__node(p, AST_CONST, at);
-    if (node != NULL)
-        node->value = value;
-    return node;
-}
-
-/* ---- literals ---- */
-
-static void *take(FlowParser *p, size_t size)
-{
-    void *memory = flow_arena_alloc(p->arena, size);
-    if (memory == NULL)
-        flow_parse__limit(p, p->token.at, "the template needs too much memory to compile");
-    return memory;
-}
-
-/* Without the underscores between digits, NUL-terminated. */
-static char *plain_digits(FlowParser *p, FlowToken t)
-{
-    char *plain = take(p, length_of(t) + 1);
-    size_t n = 0;
-    for (size_t i = 0; plain != NULL && i < length_of(t); i++) {
-        if (text_at(p, t)[i] != '_')
-            plain[n++] = text_at(p, t)[i];
-    }
-    if (plain != NULL)
-        plain[n] = '\0';
-    return plain;
-}
-
-static FlowAst *integer(FlowParser *p)
-{
-    FlowToken t = p->token;
-    char *digits = plain_digits(p, t);
-    if (digits == NULL)
-        return NULL;
-    FlowVal value;
-    if (!flow_big__parse_literal(p->arena, digits, &value))
-        return flow_parse__limit(p, t.at, "this integer is too large");
-    flow_parse__advance(p);
-    return constant(p, t.at, value);
-}
-
-static FlowAst *floating(FlowParser *p)
-{
-    FlowToken t = p->token;
-    char *digits = plain_digits(p, t);
-    if (digits == NULL)
-        return NULL;
-    double number = 0;
-    if (!flow_parse_double(digits, strlen(digits), &number))
-        return flow_parse__fail(p, t.at, "this is no number");
-    flow_parse__advance(p);
-    return constant(p, t.at, val_float(number));
-}
-
-static int hex_digits(const char *text, size_t len, uint32_t *ret)
-{
-    uint32_t value = 0;
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-        if (digit < 0)
-            return -1;
-        value = value << 4 | (uint32_t)digit;
-    }
-    *ret = value;
-    return 0;
-}
-
-/* A code point from \x, \u or \U; surrogate halves in a row become one character. */
-static bool put_escaped(FlowParser *p, FlowToken t, uint32_t c, char *out, size_t *n)
-{
-    if (c >= 0xdc00 && c <= 0xdfff && *n >= 3 && (uint8_t)out[*n - 3] == 0xed && (uint8_t)out[*n - 2] >= 0xa0 &&
-        (uint8_t)out[*n - 2] < 0xb0) {
-        uint32_t high = 0xd000 | ((uint32_t)out[*n - 2] & 0x3f) << 6 | ((uint32_t)out[*n - 1] & 0x3f);
-        c = 0x10000 + ((high - 0xd800) << 10) + (c - 0xdc00);
-        *n -= 3;
-    } else if (c >= 0xd800 && c <= 0xdfff) { /* a half: kept in this form until its other half comes */
-        out[(*n)++] = (char)0xed;
-        out[(*n)++] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[(*n)++] = (char)(0x80 | (c & 0x3f));
-        return true;
-    }
-    char bytes[4];
-    size_t size = flow_utf8_encode(c, bytes);
-    if (size == 0) {
-        flow_parse__fail(p, t.at, "illegal Unicode character in this string");
-        return false;
-    }
-    memcpy(out + *n, bytes, size);
-    *n += size;
-    return true;
-}
-
-/* Resolves the escape at text[*i] (behind the backslash), as Python does. */
-static bool unescape(FlowParser *p, FlowToken t, const char *text, size_t len, size_t *i, char *out, size_t *n)
-{
-    static const char simple[] = "\\\\''\"\"a\ab\bf\fn\nr\rt\tv\v";
-    char c = text[(*i)++];
-    if (c == '\n')
-        return true;
-    for (const char *s = simple; *s != '\0'; s += 2) {
-        if (*s == c) {
-            out[(*n)++] = s[1];
-            return true;
-        }
-    }
-    uint32_t value = 0;
-    if (c >= '0' && c <= '7') {
-        value = (uint32_t)(c - '0');
-        for (int k = 0; k < 2 && *i < len && text[*i] >= '0' && text[*i] <= '7'; k++)
-            value = value * 8 + (uint32_t)(text[(*i)++] - '0');
-        return put_escaped(p, t, value, out, n);
-    }
-    size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
-    if (digits != 0) {
-        if (len - *i < digits || hex_digits(text + *i, digits, &value) != 0) {
-            flow_parse__fail(p, t.at, "truncated \\%c escape in this string: %zu hexadecimal digits must follow", c,
-                             digits);
-            return false;
-        }
-        *i += digits;
-        return put_escaped(p, t, value, out, n);
-    }
-    if (c == 'N') {
-        flow_parse__fail(p, t.at, "\\N{name} is not available in strings: write the character itself or \\uXXXX");
-        return false;
-    }
-    out[(*n)++] = '\\';
-    out[(*n)++] = c;
-    return true;
-}
-
-/* Appends what the string token stands for to out[*n]; out has room for all of the token. */
-static bool append_string(FlowParser *p, FlowToken t, char *out, size_t *n)
-{
-    const char *text = text_at(p, t);
-    size_t len = length_of(t);
-    size_t start = *n;
-    bool escaped = false;
-    for (size_t i = 0; i < len;) {
-        if (text[i] != '\\') {
-            out[(*n)++] = text[i++];
-            continue;
-        }
-        escaped = true;
-        i++;
-        if (i < len && !unescape(p, t, text, len, &i, out, n))
-            return false;
-    }
-    if (escaped && !flow_utf8_valid(out + start, *n - start)) {
-        flow_parse__fail(p, t.at, "half a surrogate pair in this string");
-        return false;
-    }
-    return true;
-}
-
-static FlowAst *string(FlowParser *p)
-{
-    FlowToken first = p->token;
-    bool plain = memchr(text_at(p, first), '\\', length_of(first)) == NULL;
-    if (plain && flow_parse__look(p).type != T_STRING) { /* the usual one needs no copy */
-        flow_parse__advance(p);
-        return constant(p, first.at, val_string(p->lex.text + first.begin, length_of(first)));
-    }
-    char *joined = NULL;
-    size_t len = 0, capacity = 0;
-    while (p->token.type == T_STRING && !p->failed) {
-        /* An escape is never longer than what it is written with, three bytes for \777 apart. */
-        size_t room = len + length_of(p->token) + 4;
-        if (room > capacity) {
-            char *grown = take(p, room * 2);
-            if (grown == NULL)
-                return NULL;
-            if (len != 0)
-                memcpy(grown, joined, len);
-            joined = grown;
-            capacity = room * 2;
-        }
-        if (!append_string(p, p->token, joined, &len))
-            return NULL;
-        flow_parse__advance(p);
-    }
-    return p->failed ? NULL : constant(p, first.at, val_string(joined, len));
-}
-
-static bool word_is(const FlowParser *p, FlowToken t, const char *word)
-{
-    size_t len = strlen(word);
-    return length_of(t) == len && memcmp(text_at(p, t), word, len) == 0;
-}
-
-static FlowAst *name_or_word(FlowParser *p)
-{
-    static const struct {
-        const char *word;
-        uint8_t type;
-        bool truth;
-    } words[] = {{"true", V_BOOL, true}, {"false", V_BOOL, false}, {"none", V_NONE, false},
-                 {"True", V_BOOL, true}, {"False", V_BOOL, false}, {"None", V_NONE, false}};
-    FlowToken t = p->token;
-    size_t len = length_of(t);
-    if (len == 4 || len == 5) {
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            if (word_is(p, t, words[i].word)) {
-                flow_parse__advance(p);
-                return constant(p, t.at, words[i].type == V_BOOL ? val_bool(words[i].truth) : val_none());
-            }
-        }
-    }
-    FlowAst *node = flow_parse__node(p, AST_NAME, t.at);
-    if (node == NULL)
-        return NULL;
-    node->name = flow_parse__atom(p, text_at(p, t), len);
-    flow_parse__advance(p);
-    return node->name != NULL ? node : NULL;
-}
 
 /* ---- displays ---- */
 
@@ -290,7 +55,8 @@ static FlowAst *dict_display(FlowParser *p)
 static bool at_tuple_end(const FlowParser *p)
 {
     FlowTokenType type = p->token.type;
-    return type == T_PRINT_END || type == T_BLOCK_END || type == T_RPAREN || type == T_ISLAND_END || type == T_EOF;
+    return type == T_PRINT_END || type == T_BLOCK_END || type == T_RPAREN || type == T_ISLAND_END ||
+           type == T_EOF;
 }
 
 FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)
@@ -302,7 +68,8 @@ FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)
             return NULL;
         if (at_tuple_end(p))
             break;
-        FlowAst *item = how & TUPLE_SIMPLE ? flow_parse__primary(p) : flow_parse__expression(p, !(how & TUPLE_NO_IF_ELSE));
+        FlowAst *item = how & TUPLE_SIMPLE ? flow_parse__primary(p)
+                                           : flow_parse__expression(p, !(how & TUPLE_NO_IF_ELSE));
         if (item == NULL)
             return NULL;
         if (only == NULL)
@@ -324,7 +91,8 @@ FlowAst *flow_parse__tuple(FlowParser *p, unsigned how)
     if (how & TUPLE_PARENS)
         return flow_parse__node(p, AST_TUPLE, at);
     char space[64];
-    return flow_parse__fail(p, p->token.at, "Expected an expression, got '%s'", flow_parse__describe(p, p->token, space));
+    return flow_parse__fail(p, p->token.at, "Expected an expression, got '%s'",
+                            flow_parse__describe(p, p->token, space));
 }
 
 /* ---- operands ---- */
@@ -335,13 +103,13 @@ FlowAst *flow_parse__primary(FlowParser *p)
     char space[64];
     switch (p->token.type) {
     case T_NAME:
-        return name_or_word(p);
+        return flow_parse__name(p);
     case T_STRING:
-        return string(p);
+        return flow_parse__string(p);
     case T_INTEGER:
-        return integer(p);
+        return flow_parse__integer(p);
     case T_FLOAT:
-        return floating(p);
+        return flow_parse__float(p);
     case T_LPAREN:
         flow_parse__advance(p);
         node = flow_parse__tuple(p, TUPLE_PARENS);
@@ -384,7 +152,8 @@ static bool arguments(FlowParser *p, FlowAstArgs *args)
             args->named_spread = flow_parse__expression(p, true);
         } else if (p->token.type == T_NAME && flow_parse__look(p).type == T_ASSIGN) {
             in_order = args->named_spread == NULL;
-            const FlowAtom *name = flow_parse__atom(p, text_at(p, p->token), length_of(p->token));
+            const FlowAtom *name =
+                flow_parse__atom(p, flow_token__begin(p, p->token), flow_token__length(p->token));
             FlowAst *named = flow_parse__node(p, AST_ISLAND, p->token.at);
             flow_parse__advance(p);
             flow_parse__advance(p);
@@ -482,7 +251,8 @@ static FlowAst *subscript(FlowParser *p, FlowAst *left)
     }
     for (FlowAst *part = tuple != NULL ? tuple->items.first : NULL; part != NULL; part = part->next) {
         if (part->kind == AST_SLICE)
-            return flow_parse__fail(p, part->at, "a slice stands alone in its brackets: x[a:b], not x[a:b, c]");
+            return flow_parse__fail(p, part->at,
+                                    "a slice stands alone in its brackets: x[a:b], not x[a:b, c]");
     }
     node->left = left;
     node->right = tuple != NULL ? tuple : first;
@@ -499,7 +269,7 @@ static FlowAst *attribute(FlowParser *p, FlowAst *left)
         if (node == NULL)
             return NULL;
         node->left = left;
-        node->name = flow_parse__atom(p, text_at(p, t), length_of(t));
+        node->name = flow_parse__atom(p, flow_token__begin(p, t), flow_token__length(t));
         flow_parse__advance(p);
         return node->name != NULL ? node : NULL;
     }
@@ -509,7 +279,7 @@ static FlowAst *attribute(FlowParser *p, FlowAst *left)
     if (node == NULL)
         return NULL;
     node->left = left;
-    node->right = integer(p);
+    node->right = flow_parse__integer(p);
     return node->right != NULL ? node : NULL;
 }
 
@@ -535,7 +305,7 @@ static const FlowAtom *dotted_name(FlowParser *p)
     if (!flow_parse__expect(p, T_NAME))
         return NULL;
     if (p->token.type != T_DOT)
-        return flow_parse__atom(p, text_at(p, t), length_of(t));
+        return flow_parse__atom(p, flow_token__begin(p, t), flow_token__length(t));
     size_t end = t.end;
     while (p->token.type == T_DOT) {
         flow_parse__advance(p);
@@ -641,8 +411,8 @@ enum { LEVEL_ADD, LEVEL_CONCAT, LEVEL_MUL, LEVEL_POW, LEVEL_UNARY };
 static const struct {
     uint8_t level, op;
 } binary[] = {
-    [T_ADD] = {LEVEL_ADD, OP_ADD},           [T_SUB] = {LEVEL_ADD, OP_SUB}, [T_MUL] = {LEVEL_MUL, OP_MUL},
-    [T_DIV] = {LEVEL_MUL, OP_DIV},           [T_MOD] = {LEVEL_MUL, OP_MOD}, [T_FLOORDIV] = {LEVEL_MUL, OP_FLOORDIV},
+    [T_ADD] = {LEVEL_ADD, OP_ADD}, [T_SUB] = {LEVEL_ADD, OP_SUB}, [T_MUL] = {LEVEL_MUL, OP_MUL},
+    [T_DIV] = {LEVEL_MUL, OP_DIV}, [T_MOD] = {LEVEL_MUL, OP_MOD}, [T_FLOORDIV] = {LEVEL_MUL, OP_FLOORDIV},
     [T_POW] = {LEVEL_POW, OP_POW},
 };
 
@@ -656,7 +426,9 @@ static FlowAst *concat(FlowParser *p);
 /* + and -; * / // %; **: all lean to the left. */
 static FlowAst *arithmetic(FlowParser *p, unsigned level)
 {
-    FlowAst *left = level == LEVEL_ADD ? concat(p) : level == LEVEL_MUL ? arithmetic(p, LEVEL_POW) : unary(p, true);
+    FlowAst *left = level == LEVEL_ADD   ? concat(p)
+                    : level == LEVEL_MUL ? arithmetic(p, LEVEL_POW)
+                                         : unary(p, true);
     while (left != NULL && is_binary(p->token.type, level)) {
         FlowAst *node = flow_parse__node(p, AST_BINARY, p->token.at);
         if (node == NULL)
@@ -694,8 +466,8 @@ static FlowAst *concat(FlowParser *p)
 /* The comparison that begins at the current token, whose tokens are skipped; -1 when there is none. */
 static int comparison_operator(FlowParser *p)
 {
-    static const uint8_t ops[] = {[T_EQ] = OP_EQ, [T_NE] = OP_NE, [T_LT] = OP_LT,
-                                  [T_LE] = OP_LE, [T_GT] = OP_GT, [T_GE] = OP_GE};
+    static const uint8_t ops[] = {
+        [T_EQ] = OP_EQ, [T_NE] = OP_NE, [T_LT] = OP_LT, [T_LE] = OP_LE, [T_GT] = OP_GT, [T_GE] = OP_GE};
     FlowTokenType type = p->token.type;
     if (type >= T_EQ && type <= T_GE) {
         flow_parse__advance(p);
@@ -707,7 +479,7 @@ static int comparison_operator(FlowParser *p)
         return OP_IN;
     if (flow_parse__at_word(p, "not")) {
         FlowToken next = flow_parse__look(p);
-        if (next.type == T_NAME && word_is(p, next, "in")) {
+        if (next.type == T_NAME && flow_token__is_word(p, next, "in")) {
             flow_parse__advance(p);
             flow_parse__advance(p);
             return OP_NOT_IN;
@@ -799,7 +571,10 @@ FlowAst *flow_parse__expression(FlowParser *p, bool with_if_else)
 bool flow_parse__as_target(FlowParser *p, FlowAst *node)
 {
     static const char *const names[] = {
-        [AST_CONST] = "const", [AST_LIST] = "list", [AST_DICT] = "dict", [AST_ISLAND] = "island",
+        [AST_CONST] = "const",
+        [AST_LIST] = "list",
+        [AST_DICT] = "dict",
+        [AST_ISLAND] = "island",
     };
     if (node->kind == AST_NAME) {
         node->store = true;

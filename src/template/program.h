@@ -46,8 +46,8 @@ enum { METHODS_OF_STRING, METHODS_OF_LIST, METHODS_OF_DICT, METHODS_OF_OTHER, FL
 typedef struct FlowSite {
     const FlowNative *native; /* filter or test; NULL: resolved when reached */
     const FlowNative *method[FLOW_METHOD_CLASSES];
-    uint32_t name; /* key of the filter, test or method */
-    uint32_t names; /* constant of the first name of a named argument */
+    uint32_t name;       /* key of the filter, test or method */
+    uint32_t names;      /* constant of the first name of a named argument */
     uint16_t positional; /* the value in front included, the callee not */
     uint16_t named;
     bool spread, named_spread; /* *x, **x: the last values on the stack, in this order */
@@ -61,7 +61,13 @@ typedef struct FlowParam {
     uint32_t slot;
 } FlowParam;
 
-typedef enum FlowFunctionKind { FUNCTION_ROOT, FUNCTION_MACRO, FUNCTION_CALLER, FUNCTION_LOOP, FUNCTION_BLOCK } FlowFunctionKind;
+typedef enum FlowFunctionKind {
+    FUNCTION_ROOT,
+    FUNCTION_MACRO,
+    FUNCTION_CALLER,
+    FUNCTION_LOOP,
+    FUNCTION_BLOCK
+} FlowFunctionKind;
 
 enum { FLOW_NO_SLOT = UINT32_MAX };
 

@@ -11,7 +11,13 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-enum { MATCH_STEPS = 1000000, MATCH_KIB = 8192, PATTERN_BYTES = 16384, PATTERNS_KEPT = 64, STEPS_PER_SEARCH = 64 };
+enum {
+    MATCH_STEPS = 1000000,
+    MATCH_KIB = 8192,
+    PATTERN_BYTES = 16384,
+    PATTERNS_KEPT = 64,
+    STEPS_PER_SEARCH = 64
+};
 
 typedef struct Compiled {
     struct Compiled *next;
@@ -112,9 +118,10 @@ static Compiled *compiled(FlowVm *vm, const char *pattern, size_t len, uint32_t 
         return NULL;
     memcpy(kept, pattern, len);
     pcre2_set_parens_nest_limit(how, 50);
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text.s, text.len,
-                                     PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK | PCRE2_NEVER_BACKSLASH_C | options,
-                                     &number, &offset, how);
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)text.s, text.len,
+                      PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK | PCRE2_NEVER_BACKSLASH_C | options, &number,
+                      &offset, how);
     if (code == NULL) {
         char why[120] = "no memory";
         pcre2_get_error_message(number, (PCRE2_UCHAR *)why, sizeof why);
@@ -122,7 +129,8 @@ static Compiled *compiled(FlowVm *vm, const char *pattern, size_t len, uint32_t 
                       flow_utf8_count(text.s, offset < text.len ? offset : text.len) + 1);
         return NULL;
     }
-    *made = (Compiled){all->first, kept, len, options, code, pcre2_match_data_create_from_pattern(code, all->general)};
+    *made = (Compiled){all->first, kept, len,
+                       options,    code, pcre2_match_data_create_from_pattern(code, all->general)};
     if (made->match == NULL)
         return NULL;
     /* Beyond the bound a pattern is used once and forgotten: a template that makes new ones pays for each. */
@@ -138,8 +146,8 @@ static int search(FlowVm *vm, Compiled *c, FlowVal text, size_t from, uint32_t o
 {
     if (!flow_vm__charge(vm, STEPS_PER_SEARCH + (text.len - from) / 64))
         return -1;
-    int found = pcre2_match(c->code, (PCRE2_SPTR)text.s, text.len, from, PCRE2_NO_UTF_CHECK | options, c->match,
-                            vm->regex->context);
+    int found = pcre2_match(c->code, (PCRE2_SPTR)text.s, text.len, from, PCRE2_NO_UTF_CHECK | options,
+                            c->match, vm->regex->context);
     if (vm->failed || !flow_vm__refuel(vm, vm->fuel < STEPS_PER_SEARCH ? vm->fuel : STEPS_PER_SEARCH))
         return -1;
     if (found >= 0)
@@ -150,7 +158,8 @@ static int search(FlowVm *vm, Compiled *c, FlowVal text, size_t from, uint32_t o
     return -1;
 }
 
-bool flow_regex__matches(FlowVm *vm, const char *pattern, const char *text, size_t len, bool ignore_case, bool *ret)
+bool flow_regex__matches(FlowVm *vm, const char *pattern, const char *text, size_t len, bool ignore_case,
+                         bool *ret)
 {
     Compiled *c = compiled(vm, pattern, strlen(pattern), ignore_case ? PCRE2_CASELESS : 0);
     int found = c != NULL ? search(vm, c, val_string(text, len), 0, 0) : -1;
@@ -168,17 +177,20 @@ typedef struct Question {
 static bool ask(FlowVm *vm, const FlowVal *args, FlowVal ignore_case, FlowVal multiline, Question *ret)
 {
     bool no_case, lines;
-    if (!flow_val__to_plain_string(vm, args[0], &ret->text) || !arg_string(vm, args[1], "a regular expression") ||
-        !arg_truth(vm, ignore_case, false, &no_case) || !arg_truth(vm, multiline, false, &lines))
+    if (!flow_val__to_plain_string(vm, args[0], &ret->text) ||
+        !arg_string(vm, args[1], "a regular expression") || !arg_truth(vm, ignore_case, false, &no_case) ||
+        !arg_truth(vm, multiline, false, &lines))
         return false;
-    ret->compiled = compiled(vm, args[1].s, args[1].len, (no_case ? PCRE2_CASELESS : 0) | (lines ? PCRE2_MULTILINE : 0));
+    ret->compiled =
+        compiled(vm, args[1].s, args[1].len, (no_case ? PCRE2_CASELESS : 0) | (lines ? PCRE2_MULTILINE : 0));
     return ret->compiled != NULL;
 }
 
 static FlowVal group_text(const Question *q, uint32_t group)
 {
     PCRE2_SIZE *at = pcre2_get_ovector_pointer(q->compiled->match);
-    if (group >= pcre2_get_ovector_count(q->compiled->match) || at[2 * group] == PCRE2_UNSET || at[2 * group + 1] < at[2 * group])
+    if (group >= pcre2_get_ovector_count(q->compiled->match) || at[2 * group] == PCRE2_UNSET ||
+        at[2 * group + 1] < at[2 * group])
         return val_missing();
     return val_string(q->text.s + at[2 * group], at[2 * group + 1] - at[2 * group]);
 }

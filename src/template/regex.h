@@ -8,6 +8,7 @@
 #include "template/values.h"
 
 /* Does the pattern (ours, not the author's) match somewhere in the text? */
-bool flow_regex__matches(FlowVm *vm, const char *pattern, const char *text, size_t len, bool ignore_case, bool *ret);
+bool flow_regex__matches(FlowVm *vm, const char *pattern, const char *text, size_t len, bool ignore_case,
+                         bool *ret);
 
 #endif

@@ -103,7 +103,8 @@ FlowRef *flow_scope__find_stored(FlowScope *scope, const FlowAtom *name)
     return NULL;
 }
 
-static FlowRef *define(FlowArena *arena, FlowScope *scope, const FlowAtom *name, FlowLoad load, const FlowRef *alias)
+static FlowRef *define(FlowArena *arena, FlowScope *scope, const FlowAtom *name, FlowLoad load,
+                       const FlowRef *alias)
 {
     FlowScope *owner = whole(scope);
     FlowRef *ref = map_get(&owner->all, name);
@@ -215,13 +216,15 @@ static bool analyse_if(Analysis *a, const FlowAst *node)
     FlowScope *branches[3];
     return flow_ast__walk(node->test, analyse_node, a) && analyse_branch(a, node->body.first, &branches[0]) &&
            analyse_branch(a, node->elifs.first, &branches[1]) &&
-           analyse_branch(a, node->otherwise.first, &branches[2]) && merge_branches(a->arena, a->scope, branches);
+           analyse_branch(a, node->otherwise.first, &branches[2]) &&
+           merge_branches(a->arena, a->scope, branches);
 }
 
 bool flow_scope__analyse_target(FlowArena *arena, FlowScope *scope, const FlowAst *target, bool as_parameter)
 {
     if (target->kind == AST_NAME)
-        return as_parameter ? flow_scope__parameter(arena, scope, target->name) : store(arena, scope, target->name);
+        return as_parameter ? flow_scope__parameter(arena, scope, target->name)
+                            : store(arena, scope, target->name);
     for (const FlowAst *item = target->items.first; item != NULL; item = item->next) {
         if (!flow_scope__analyse_target(arena, scope, item, as_parameter))
             return false;
@@ -290,14 +293,17 @@ bool flow_scope__analyse_one(FlowArena *arena, FlowScope *scope, const FlowAst *
 
 /* ---- walking ---- */
 
-static bool walk_args(const FlowAstArgs *args, FlowWalk (*visit)(const FlowAst *node, void *context), void *context)
+static bool walk_args(const FlowAstArgs *args, FlowWalk (*visit)(const FlowAst *node, void *context),
+                      void *context)
 {
-    return flow_ast__walk(args->positional.first, visit, context) && flow_ast__walk(args->named.first, visit, context) &&
+    return flow_ast__walk(args->positional.first, visit, context) &&
+           flow_ast__walk(args->named.first, visit, context) &&
            flow_ast__walk(args->spread, visit, context) && flow_ast__walk(args->named_spread, visit, context);
 }
 
 /* What lies below a node, its `left` apart. */
-static bool walk_rest(const FlowAst *node, FlowWalk (*visit)(const FlowAst *node, void *context), void *context)
+static bool walk_rest(const FlowAst *node, FlowWalk (*visit)(const FlowAst *node, void *context),
+                      void *context)
 {
     switch (node->kind) {
     case AST_TUPLE:
@@ -305,9 +311,11 @@ static bool walk_rest(const FlowAst *node, FlowWalk (*visit)(const FlowAst *node
     case AST_DICT:
     case AST_CONCAT:
     case AST_COMPARE:
-        return flow_ast__walk(node->items.first, visit, context) && flow_ast__walk(node->right, visit, context);
+        return flow_ast__walk(node->items.first, visit, context) &&
+               flow_ast__walk(node->right, visit, context);
     case AST_SLICE:
-        return flow_ast__walk(node->slice[0], visit, context) && flow_ast__walk(node->slice[1], visit, context) &&
+        return flow_ast__walk(node->slice[0], visit, context) &&
+               flow_ast__walk(node->slice[1], visit, context) &&
                flow_ast__walk(node->slice[2], visit, context);
     case AST_CALL:
     case AST_FILTER:
@@ -332,12 +340,14 @@ static bool walk_rest(const FlowAst *node, FlowWalk (*visit)(const FlowAst *node
                flow_ast__walk(node->test, visit, context) &&
                (node->params == NULL || (flow_ast__walk(node->params->names.first, visit, context) &&
                                          flow_ast__walk(node->params->defaults.first, visit, context))) &&
-               flow_ast__walk(node->body.first, visit, context) && flow_ast__walk(node->elifs.first, visit, context) &&
+               flow_ast__walk(node->body.first, visit, context) &&
+               flow_ast__walk(node->elifs.first, visit, context) &&
                flow_ast__walk(node->otherwise.first, visit, context);
     }
 }
 
-bool flow_ast__walk(const FlowAst *first, FlowWalk (*visit)(const FlowAst *node, void *context), void *context)
+bool flow_ast__walk(const FlowAst *first, FlowWalk (*visit)(const FlowAst *node, void *context),
+                    void *context)
 {
     for (; first != NULL; first = first->next) {
         const FlowAst *node = first;
@@ -364,8 +374,9 @@ static FlowWalk undeclared_node(const FlowAst *node, void *context)
     static const struct {
         const char *name;
         unsigned bit;
-    } names[] = {{"loop", FLOW_NAMES_LOOP},       {"caller", FLOW_NAMES_CALLER}, {"kwargs", FLOW_NAMES_KWARGS},
-                 {"varargs", FLOW_NAMES_VARARGS}, {"self", FLOW_NAMES_SELF},     {"super", FLOW_NAMES_SUPER}};
+    } names[] = {{"loop", FLOW_NAMES_LOOP},     {"caller", FLOW_NAMES_CALLER},
+                 {"kwargs", FLOW_NAMES_KWARGS}, {"varargs", FLOW_NAMES_VARARGS},
+                 {"self", FLOW_NAMES_SELF},     {"super", FLOW_NAMES_SUPER}};
     Undeclared *u = context;
     if (node->kind == AST_BLOCK)
         return WALK_PAST;

@@ -80,6 +80,7 @@ enum {
 unsigned flow_ast__undeclared(const FlowAst *first, unsigned names);
 typedef enum FlowWalk { WALK_ON, WALK_PAST, WALK_STOP } FlowWalk;
 /* Calls visit for every node below and beside `first`, outer ones first. False when it was stopped. */
-bool flow_ast__walk(const FlowAst *first, FlowWalk (*visit)(const FlowAst *node, void *context), void *context);
+bool flow_ast__walk(const FlowAst *first, FlowWalk (*visit)(const FlowAst *node, void *context),
+                    void *context);
 
 #endif

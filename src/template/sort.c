@@ -10,7 +10,8 @@ typedef struct Pair {
 /* Is b's place before a's? Equal keys keep their order, in reverse too. */
 static bool before(FlowVm *vm, const Pair *b, const Pair *a, unsigned how, bool *ret)
 {
-    bool usual = (val_is_number(a->key) && val_is_number(b->key)) || (val_is_string(a->key) && val_is_string(b->key));
+    bool usual =
+        (val_is_number(a->key) && val_is_number(b->key)) || (val_is_string(a->key) && val_is_string(b->key));
     if ((how & SORT_AS_LISTS) && !usual) {
         bool same;
         if (!flow_val__equal(vm, a->key, b->key, &same))
@@ -20,10 +21,12 @@ static bool before(FlowVm *vm, const Pair *b, const Pair *a, unsigned how, bool 
             return true;
         }
     }
-    return how & SORT_REVERSE ? flow_val__less(vm, a->key, b->key, ret) : flow_val__less(vm, b->key, a->key, ret);
+    return how & SORT_REVERSE ? flow_val__less(vm, a->key, b->key, ret)
+                              : flow_val__less(vm, b->key, a->key, ret);
 }
 
-static bool merge(FlowVm *vm, const Pair *from, Pair *to, size_t low, size_t middle, size_t high, unsigned how)
+static bool merge(FlowVm *vm, const Pair *from, Pair *to, size_t low, size_t middle, size_t high,
+                  unsigned how)
 {
     size_t left = low, right = middle;
     for (size_t i = low; i < high; i++) {

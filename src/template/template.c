@@ -82,7 +82,8 @@ void flow_template__locate(const char *source, size_t len, size_t at, FlowTempla
         shown[n++] = (uint8_t)source[i] < 0x20 ? ' ' : source[i];
     n = flow_utf8_valid_prefix(shown, n);
     size_t lead = column - first + (first > 0);
-    snprintf(error->excerpt, sizeof error->excerpt, "%s%.*s%s\n%*s^", more_before, (int)n, shown, more_behind, (int)lead, "");
+    snprintf(error->excerpt, sizeof error->excerpt, "%s%.*s%s\n%*s^", more_before, (int)n, shown, more_behind,
+             (int)lead, "");
 }
 
 static FlowStatus report(const FlowTemplateError *error, bool compiling, FlowError *reterr)
@@ -91,9 +92,9 @@ static FlowStatus report(const FlowTemplateError *error, bool compiling, FlowErr
     bool limit = error->kind == FLOW_TEMPLATE_LIMIT;
     snprintf(where, sizeof where, "%u:%u", error->line, error->column);
     return flow_error_set(reterr, limit ? FLOW_RESOURCE_EXHAUSTED : FLOW_INVALID_ARGUMENT,
-                          limit                                  ? "TEMPLATE_LIMIT"
-                          : compiling                            ? "TEMPLATE_SYNTAX"
-                                                                 : "TEMPLATE_ERROR",
+                          limit       ? "TEMPLATE_LIMIT"
+                          : compiling ? "TEMPLATE_SYNTAX"
+                                      : "TEMPLATE_ERROR",
                           where, "line %u, column %u: %s%s%s", error->line, error->column, error->message,
                           error->hint[0] != '\0' ? "; " : "", error->hint);
 }
@@ -163,7 +164,8 @@ static FlowStatus compile(const char *source, size_t len, const FlowTemplateOpti
     size_t valid = flow_utf8_valid_prefix(source, len);
     if (len > t->limits.source_bytes) {
         error.kind = FLOW_TEMPLATE_LIMIT;
-        snprintf(error.message, sizeof error.message, "the template is longer than %zu bytes", t->limits.source_bytes);
+        snprintf(error.message, sizeof error.message, "the template is longer than %zu bytes",
+                 t->limits.source_bytes);
         t->source = "";
         status = fail(t, &error, 0, true, reterror_detail, reterr);
     } else if (valid != len) {
@@ -306,7 +308,8 @@ static FlowStatus evaluate(const FlowTemplate *tmpl, const FlowTemplateContext *
     ok = ok && flow_exec(&r.vm, tmpl->is_value ? &value : NULL, &at);
     if (ok && !tmpl->is_value)
         value = val_string(text.data != NULL ? text.data : "", text.len);
-    ok = ok && flow_val__truth(&r.vm, value, &truth) && (ret_value == NULL || flow_val__to_json(&r.vm, value, &made));
+    ok = ok && flow_val__truth(&r.vm, value, &truth) &&
+         (ret_value == NULL || flow_val__to_json(&r.vm, value, &made));
     FlowStatus status = ok ? FLOW_OK : failed(&r, at, reterror_detail, reterr);
     flow_buf_done(&text);
     flow_vm__release(&r.vm);
@@ -319,14 +322,15 @@ static FlowStatus evaluate(const FlowTemplate *tmpl, const FlowTemplateContext *
     return FLOW_OK;
 }
 
-FlowStatus flow_template_eval(const FlowTemplate *tmpl, const FlowTemplateContext *context, FlowValue *ret_value,
-                              FlowTemplateError *reterror_detail, FlowError *reterr)
+FlowStatus flow_template_eval(const FlowTemplate *tmpl, const FlowTemplateContext *context,
+                              FlowValue *ret_value, FlowTemplateError *reterror_detail, FlowError *reterr)
 {
     return evaluate(tmpl, context, ret_value, NULL, reterror_detail, reterr);
 }
 
-FlowStatus flow_expression_test(const FlowTemplate *expression, const FlowTemplateContext *context, bool *ret_true,
-                                FlowValue *ret_value, FlowTemplateError *reterror_detail, FlowError *reterr)
+FlowStatus flow_expression_test(const FlowTemplate *expression, const FlowTemplateContext *context,
+                                bool *ret_true, FlowValue *ret_value, FlowTemplateError *reterror_detail,
+                                FlowError *reterr)
 {
     return evaluate(expression, context, ret_value, ret_true, reterror_detail, reterr);
 }

@@ -49,8 +49,9 @@ typedef struct FlowTemplateLimits {
 extern const FlowTemplateLimits flow_template_default_limits;
 
 typedef struct FlowTemplateOptions {
-    bool strict;                      /* using an undefined value is an error (Jinja's StrictUndefined) */
-    const FlowTemplateLimits *limits; /* NULL: the defaults. Copied; renders use them unless they bring their own */
+    bool strict; /* using an undefined value is an error (Jinja's StrictUndefined) */
+    const FlowTemplateLimits
+        *limits; /* NULL: the defaults. Copied; renders use them unless they bring their own */
 } FlowTemplateOptions;
 
 typedef enum FlowTemplateErrorKind {

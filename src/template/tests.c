@@ -22,9 +22,8 @@ TEST(float, v.type == V_FLOAT)
 TEST(number, val_is_number(v))
 TEST(string, v.type == V_STRING)
 TEST(mapping, val_is_mapping(v))
-TEST(sequence,
-     v.type == V_STRING || val_is_list(v) || val_is_mapping(v) || v.type == V_RANGE ||
-         (v.type == V_UNDEFINED && !flow_vm__refuses(vm, v)))
+TEST(sequence, v.type == V_STRING || val_is_list(v) || val_is_mapping(v) || v.type == V_RANGE ||
+                   (v.type == V_UNDEFINED && !flow_vm__refuses(vm, v)))
 TEST(callable, v.type == V_MACRO || v.type == V_METHOD || v.type == V_FUNCTION || v.type == V_JOINER ||
                    v.type == V_BLOCK || v.type == V_LOOP || v.type == V_UNDEFINED)
 TEST(escaped, val_is_markup(v))

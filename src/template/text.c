@@ -52,7 +52,8 @@ size_t flow_val__length_of_string(FlowVal string)
 FlowVal flow_val__substring(FlowVal string, size_t from, size_t to)
 {
     bool ascii = flow_val__is_ascii(string);
-    size_t begin = ascii ? (from < string.len ? from : string.len) : flow_utf8_offset(string.s, string.len, from);
+    size_t begin =
+        ascii ? (from < string.len ? from : string.len) : flow_utf8_offset(string.s, string.len, from);
     size_t end;
     if (to <= from)
         end = begin;
@@ -173,7 +174,8 @@ static bool print_items(FlowVm *vm, FlowBuf *to, FlowVal v, unsigned depth)
     return true;
 }
 
-static bool print_members(FlowVm *vm, FlowBuf *to, FlowVal mapping, FlowViewKind kind, bool braces, unsigned depth)
+static bool print_members(FlowVm *vm, FlowBuf *to, FlowVal mapping, FlowViewKind kind, bool braces,
+                          unsigned depth)
 {
     FlowVal key, value;
     size_t at = 0;
@@ -199,7 +201,8 @@ static bool print_members(FlowVm *vm, FlowBuf *to, FlowVal mapping, FlowViewKind
 
 static bool print_object(FlowVm *vm, FlowBuf *to, FlowVal v, unsigned depth)
 {
-    static const char *const views[] = {[VIEW_KEYS] = "dict_keys(", [VIEW_VALUES] = "dict_values(", [VIEW_ITEMS] = "dict_items("};
+    static const char *const views[] = {
+        [VIEW_KEYS] = "dict_keys(", [VIEW_VALUES] = "dict_values(", [VIEW_ITEMS] = "dict_items("};
     bool ok = true;
     FlowVal name;
     switch (v.type) {

@@ -23,7 +23,8 @@ static bool map_ascii(FlowVm *vm, FlowVal text, char first, char last, FlowVal *
     return flow_vm__charge(vm, 1 + text.len / 64);
 }
 
-bool flow_text__map(FlowVm *vm, FlowVal text, void (*map)(FlowBuf *to, const char *text, size_t len), FlowVal *ret)
+bool flow_text__map(FlowVm *vm, FlowVal text, void (*map)(FlowBuf *to, const char *text, size_t len),
+                    FlowVal *ret)
 {
     if (!flow_vm__charge(vm, 1 + text.len / 16))
         return false;
@@ -143,7 +144,8 @@ bool flow_text__pad(FlowVm *vm, FlowVal text, uint64_t left, uint64_t right, Flo
 {
     uint64_t most = vm->limits.value_bytes;
     if (left > most || right > most || (left + right) * fill.len + text.len > most)
-        return flow_vm__limit(vm, "padding would make a string of more than %zu bytes", vm->limits.value_bytes);
+        return flow_vm__limit(vm, "padding would make a string of more than %zu bytes",
+                              vm->limits.value_bytes);
     size_t total = (left + right) * fill.len + text.len;
     char *made = flow_vm__alloc_text(vm, total);
     if (made == NULL)
@@ -310,7 +312,8 @@ static bool split_at(FlowVm *vm, FlowVal text, FlowVal sep, int64_t max, bool fr
 {
     size_t begin = 0, end = text.len;
     for (; max != 0; max -= max > 0) {
-        const char *hit = from_right ? find_last(text, end, sep) : memmem(text.s + begin, end - begin, sep.s, sep.len);
+        const char *hit =
+            from_right ? find_last(text, end, sep) : memmem(text.s + begin, end - begin, sep.s, sep.len);
         if (hit == NULL)
             break;
         size_t at = (size_t)(hit - text.s);
@@ -333,7 +336,8 @@ bool flow_text__split(FlowVm *vm, FlowVal text, FlowVal sep, int64_t max, bool f
         if (!arg_string(vm, sep, "split"))
             return false;
         if (sep.len == 0)
-            return flow_vm__fail(vm, "split wants a separator that is not empty; | list gives the characters");
+            return flow_vm__fail(vm,
+                                 "split wants a separator that is not empty; | list gives the characters");
         /* find_last() may look at every byte several times. */
         if (from_right && !flow_vm__charge(vm, text.len / 4))
             return false;

@@ -41,7 +41,8 @@ static bool ends(Part part, const char *with)
 static size_t count_of(Part part, const char *what)
 {
     size_t count = 0, len = strlen(what);
-    for (const char *at = part.text; (at = memmem(at, (size_t)(part.text + part.len - at), what, len)) != NULL; at += len)
+    for (const char *at = part.text;
+         (at = memmem(at, (size_t)(part.text + part.len - at), what, len)) != NULL; at += len)
         count++;
     return count;
 }
@@ -167,7 +168,8 @@ static bool put_middle(Urlize *u, Part middle)
     }
     for (size_t i = 0; u->schemes != NULL && i < u->schemes->count; i++) {
         FlowVal scheme = u->schemes->items[i];
-        if (scheme.type == V_STRING && middle.len > scheme.len && memcmp(middle.text, scheme.s, scheme.len) == 0) {
+        if (scheme.type == V_STRING && middle.len > scheme.len &&
+            memcmp(middle.text, scheme.s, scheme.len) == 0) {
             link_to(u, "", middle, middle, true, false);
             return true;
         }
@@ -196,7 +198,8 @@ static bool attributes(FlowVm *vm, FlowVal rel, FlowVal target, bool nofollow, F
 {
     FlowList *words, *sorted = flow_list__new(vm, 4);
     FlowVal text = arg_absent(rel) ? val_string("", 0) : rel, escaped;
-    if (sorted == NULL || !arg_string(vm, text, "rel") || !flow_text__split(vm, text, val_missing(), -1, false, &words) ||
+    if (sorted == NULL || !arg_string(vm, text, "rel") ||
+        !flow_text__split(vm, text, val_missing(), -1, false, &words) ||
         (nofollow && !flow_list__push(vm, words, VAL_LITERAL("nofollow"))) ||
         !flow_list__push(vm, words, VAL_LITERAL("noopener")))
         return false;
@@ -239,17 +242,20 @@ bool flow_filter__urlize(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     if (!arg_truth(vm, args[2], false, &nofollow) ||
         !arg_int(vm, arg_absent(args[1]) ? val_missing() : args[1], "trim_url_limit", -1, &u.limit) ||
         !attributes(vm, args[4], args[3], nofollow, &u.attributes) ||
-        (!arg_absent(args[5]) && !flow_list__from(vm, args[5], &u.schemes)) || !flow_val__escape(vm, args[0], &text))
+        (!arg_absent(args[5]) && !flow_list__from(vm, args[5], &u.schemes)) ||
+        !flow_val__escape(vm, args[0], &text))
         return false;
     u.build = flow_vm__build(vm);
     for (size_t at = 0; at < text.len;) {
         size_t end = at, size;
-        while (end < text.len && !flow_unicode__is(flow_utf8_decode(text.s + end, text.len - end, &size), UNI_SPACE))
+        while (end < text.len &&
+               !flow_unicode__is(flow_utf8_decode(text.s + end, text.len - end, &size), UNI_SPACE))
             end += size;
         if (end > at && !put_word(&u, (Part){text.s + at, end - at}))
             return flow_vm__build_drop(vm, u.build);
         at = end;
-        while (at < text.len && flow_unicode__is(flow_utf8_decode(text.s + at, text.len - at, &size), UNI_SPACE))
+        while (at < text.len &&
+               flow_unicode__is(flow_utf8_decode(text.s + at, text.len - at, &size), UNI_SPACE))
             at += size;
         put(&u, (Part){text.s + end, at - end});
     }

@@ -40,7 +40,8 @@ static size_t names_of(FlowVm *vm, FlowVal owner, const char **names)
     FlowVal key, value;
     size_t count = 0, at = 0;
     FlowVal mapping = owner.type == V_NAMESPACE ? val_dict(owner.dict) : owner;
-    while (val_is_mapping(mapping) && count < HINT_NAMES / 2 && flow_mapping__next(mapping, &at, &key, &value)) {
+    while (val_is_mapping(mapping) && count < HINT_NAMES / 2 &&
+           flow_mapping__next(mapping, &at, &key, &value)) {
         if (key.type == V_STRING && key.len <= 64) {
             char *copy = flow_arena_strndup(&vm->memory, key.s, key.len);
             if (copy == NULL)
@@ -75,7 +76,8 @@ void flow_vm__set_undefined_failure(FlowVm *vm, FlowVal undefined)
         flow_vm__set_failure(vm, FLOW_TEMPLATE_UNDEFINED, "'%.*s' is undefined", len, u->name);
         count = vm->context != NULL ? names_in_sight(vm, names) : 0;
     } else {
-        flow_vm__set_failure(vm, FLOW_TEMPLATE_UNDEFINED, "this %s has no '%.*s'", flow_val__type_name(u->owner), len, u->name);
+        flow_vm__set_failure(vm, FLOW_TEMPLATE_UNDEFINED, "this %s has no '%.*s'",
+                             flow_val__type_name(u->owner), len, u->name);
         count = names_of(vm, u->owner, names);
     }
     flow_vm__hint(vm, u->name, u->name_len, names, count);

@@ -49,11 +49,11 @@ typedef struct FlowCallFrame FlowCallFrame;
 
 struct FlowVm {
     FlowArena memory;
-    FlowBuf *out;      /* where text goes: the caller's buffer or `captured` */
-    FlowBuf captured;  /* texts of macros and blocks in progress, one behind the other */
-    uint64_t fuel;     /* steps until the next look at the bounds */
-    uint64_t reserve;  /* steps that are left after those */
-    int64_t deadline;  /* monotonic ns; 0 until the first look: most renders end before it */
+    FlowBuf *out;     /* where text goes: the caller's buffer or `captured` */
+    FlowBuf captured; /* texts of macros and blocks in progress, one behind the other */
+    uint64_t fuel;    /* steps until the next look at the bounds */
+    uint64_t reserve; /* steps that are left after those */
+    int64_t deadline; /* monotonic ns; 0 until the first look: most renders end before it */
     FlowTemplateLimits limits;
     const FlowTemplate *tmpl;
     const FlowClock *clock; /* for now() */
@@ -64,7 +64,7 @@ struct FlowVm {
     struct FlowCapture *capture;
     struct FlowOwned *owned;      /* JSON values that were read during the render */
     struct FlowRegexCache *regex; /* patterns that were compiled during the render */
-    unsigned loop_depth; /* handed to the recursive loop that begins next */
+    unsigned loop_depth;          /* handed to the recursive loop that begins next */
     unsigned call_depth;
     bool autoescape;
     bool strict;
@@ -181,7 +181,8 @@ bool flow_vm__undefined_attr(FlowVm *vm, FlowVal owner, const char *name, size_t
 /* Binds the arguments to the parameters; `what` ("filter", "test", ...) is for messages. */
 bool flow_native__call(FlowVm *vm, const char *what, const FlowNative *native, const FlowArgs *args,
                        FlowVal *ret);
-const FlowNative *flow_native__find(const FlowNativeTable *tables, size_t count, const char *name, size_t len);
+const FlowNative *flow_native__find(const FlowNativeTable *tables, size_t count, const char *name,
+                                    size_t len);
 
 const FlowNative *flow_filter__find(const char *name, size_t len);
 const FlowNative *flow_test__find(const char *name, size_t len);

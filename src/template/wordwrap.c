@@ -62,7 +62,9 @@ static bool cuts_at_hyphen(const Wrap *w, size_t at)
 {
     bool behind = at >= 2 && letter_at(w, at - 1) &&
                   (letter_at(w, at - 2) || (at >= 3 && w->text[at - 2] == '-' && letter_at(w, at - 3)));
-    bool ahead = letter_at(w, at + 1) && (letter_at(w, at + 2) || (at + 2 < w->len && w->text[at + 2] == '-' && letter_at(w, at + 3)));
+    bool ahead =
+        letter_at(w, at + 1) &&
+        (letter_at(w, at + 2) || (at + 2 < w->len && w->text[at + 2] == '-' && letter_at(w, at + 3)));
     return w->text[at] == '-' && behind && ahead;
 }
 
@@ -202,8 +204,7 @@ bool flow_filter__wordwrap(FlowVm *vm, const FlowVal *args, FlowVal *ret)
     FlowList *lines;
     if (!arg_string(vm, args[0], "filter 'wordwrap'") || !arg_int(vm, args[1], "width", 79, &width) ||
         !arg_truth(vm, args[2], true, &w.break_long) || !arg_string(vm, w.separator, "wrapstring") ||
-        !arg_truth(vm, args[4], true, &w.break_hyphens) ||
-        !flow_text__splitlines(vm, args[0], false, &lines))
+        !arg_truth(vm, args[4], true, &w.break_hyphens) || !flow_text__splitlines(vm, args[0], false, &lines))
         return false;
     if (width <= 0 && lines->count != 0)
         return flow_vm__fail(vm, "filter 'wordwrap': invalid width %lld (must be > 0)", (long long)width);

@@ -30,8 +30,8 @@ static FlowTemplate *compiled(const Case *c)
 {
     FlowTemplate *tmpl = NULL;
     FlowError error;
-    if (flow_template_compile(flow_value_text(c->source), flow_value_length(c->source), NULL, &tmpl, NULL, &error) !=
-        FLOW_OK) {
+    if (flow_template_compile(flow_value_text(c->source), flow_value_length(c->source), NULL, &tmpl, NULL,
+                              &error) != FLOW_OK) {
         fprintf(stderr, "%s\n", error.message);
         exit(1);
     }
@@ -62,7 +62,9 @@ static void by_hand(const Case *c, FlowBuf *out)
     flow_buf_append(out, "Hello ", 6);
     flow_buf_append(out, flow_value_text(name), flow_value_length(name));
     flow_buf_append(out, ", your score is ", 16);
-    flow_buf_append(out, number, (size_t)snprintf(number, sizeof number, "%.1f", flow_value_get_float(*flow_object_get(data, "score"))));
+    flow_buf_append(out, number,
+                    (size_t)snprintf(number, sizeof number, "%.1f",
+                                     flow_value_get_float(*flow_object_get(data, "score"))));
     for (size_t i = 0; i < count; i++) {
         const FlowValue *title = flow_object_get(rows[i], "title");
         const char *text = flow_value_text(title);

@@ -11,8 +11,8 @@ static void compile(const uint8_t *data, size_t size, bool expression)
     FlowTemplate *tmpl = NULL;
     FlowTemplateError detail = {0};
     FlowError error;
-    FlowStatus status = (expression ? flow_expression_compile : flow_template_compile)((const char *)data, size, &options,
-                                                                                       &tmpl, &detail, &error);
+    FlowStatus status = (expression ? flow_expression_compile : flow_template_compile)(
+        (const char *)data, size, &options, &tmpl, &detail, &error);
     if (status != FLOW_OK) {
         if (detail.kind == FLOW_TEMPLATE_NO_ERROR || detail.line == 0 || detail.message[0] == '\0')
             __builtin_trap();

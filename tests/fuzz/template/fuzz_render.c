@@ -13,9 +13,11 @@
 enum { MOST_VARS = 16 };
 
 static const char usual_context[] =
-    "{\"data\":{\"name\":\"Zo\\u00eb\",\"n\":42,\"f\":2.5,\"big\":9223372036854775807,\"yes\":true,\"none\":null,"
+    "{\"data\":{\"name\":\"Zo\\u00eb\",\"n\":42,\"f\":2.5,\"big\":9223372036854775807,\"yes\":true,\"none\":"
+    "null,"
     "\"list\":[3,1,2,\"a\",null,[1,2]],\"rows\":[{\"k\":\"b\",\"v\":1},{\"k\":\"A\",\"v\":2}],\"empty\":{},"
-    "\"text\":\"<b>it's \\\"quoted\\\"</b>\\nline\",\"when\":\"2026-11-23T20:36:31Z\"},\"x\":[1,2,3],\"s\":\"a,b,c\"}";
+    "\"text\":\"<b>it's "
+    "\\\"quoted\\\"</b>\\nline\",\"when\":\"2026-11-23T20:36:31Z\"},\"x\":[1,2,3],\"s\":\"a,b,c\"}";
 
 static void render(const char *source, size_t len, bool strict, const FlowTemplateVar *vars, size_t count)
 {
@@ -37,7 +39,8 @@ static void render(const char *source, size_t len, bool strict, const FlowTempla
         return;
     flow_buf_init(&out, 0);
     if (flow_template_render(tmpl, &context, &out, &detail, &error) != FLOW_OK) {
-        if (detail.kind == FLOW_TEMPLATE_NO_ERROR || out.len != 0 || !flow_utf8_valid(error.message, strlen(error.message)))
+        if (detail.kind == FLOW_TEMPLATE_NO_ERROR || out.len != 0 ||
+            !flow_utf8_valid(error.message, strlen(error.message)))
             __builtin_trap();
     } else if (!flow_utf8_valid(out.data, out.len)) {
         __builtin_trap();
@@ -53,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *nul = memchr(data, '\0', size);
     size_t len = nul != NULL ? (size_t)(nul - data) : size;
     FlowValue all = flow_value_null();
-    bool given = nul != NULL && flow_json_read((const char *)nul + 1, size - len - 1, NULL, &all, NULL) == FLOW_OK;
+    bool given =
+        nul != NULL && flow_json_read((const char *)nul + 1, size - len - 1, NULL, &all, NULL) == FLOW_OK;
     if (!given && flow_json_read(usual_context, sizeof usual_context - 1, NULL, &all, NULL) != FLOW_OK)
         abort();
     FlowTemplateVar vars[MOST_VARS];

@@ -44,8 +44,8 @@ static inline FlowValue test_json(const char *text)
 }
 
 /* Compiles and renders in one go. `context` is JSON, NULL for none; free the text. */
-static inline Rendered test_render(const char *source, const char *context, const FlowTemplateOptions *options,
-                                   const FlowClock *clock)
+static inline Rendered test_render(const char *source, const char *context,
+                                   const FlowTemplateOptions *options, const FlowClock *clock)
 {
     Rendered r = {0};
     FlowTemplate *tmpl = NULL;

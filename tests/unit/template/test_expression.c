@@ -7,8 +7,10 @@ typedef struct Row {
 } Row;
 
 static const char context_json[] =
-    "{\"data\":{\"n\":5,\"text\":\"10\",\"float\":\"2.5\",\"name\":\"Ada\",\"none\":null,\"list\":[1,2],\"evil\":\"1 or true\","
-    "\"followers\":\"420\",\"spaced\":\" 7 \",\"minus\":\"-3\",\"big\":\"99999999999999999999\",\"word\":\"ten\",\"yes\":true}}";
+    "{\"data\":{\"n\":5,\"text\":\"10\",\"float\":\"2.5\",\"name\":\"Ada\",\"none\":null,\"list\":[1,2],"
+    "\"evil\":\"1 or true\","
+    "\"followers\":\"420\",\"spaced\":\" 7 "
+    "\",\"minus\":\"-3\",\"big\":\"99999999999999999999\",\"word\":\"ten\",\"yes\":true}}";
 
 static const Row rows[] = {
     {"data.n > 2 and data.name is defined", true, "true"},
@@ -62,7 +64,8 @@ static void evaluates(void **state)
         FlowError error;
         FlowValue value;
         bool truth;
-        if (flow_expression_compile(rows[i].source, strlen(rows[i].source), NULL, &expression, NULL, &error) != FLOW_OK ||
+        if (flow_expression_compile(rows[i].source, strlen(rows[i].source), NULL, &expression, NULL,
+                                    &error) != FLOW_OK ||
             flow_expression_test(expression, &context, &truth, &value, NULL, &error) != FLOW_OK)
             fail_msg("%s: %s", rows[i].source, error.message);
         char *json = flow_json_text(value, 0);

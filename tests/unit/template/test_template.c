@@ -32,7 +32,8 @@ static void says_what_kind_of_text_it_is(void **state)
     for (size_t i = 0; i < FLOW_COUNT(rows); i++) {
         FlowTemplate *tmpl = compiled(rows[i].text);
         if (flow_template_is_template(rows[i].text, strlen(rows[i].text)) != rows[i].is_template ||
-            flow_template_is_value(tmpl) != rows[i].is_value || flow_template_is_constant(tmpl) != rows[i].is_constant)
+            flow_template_is_value(tmpl) != rows[i].is_value ||
+            flow_template_is_constant(tmpl) != rows[i].is_constant)
             fail_msg("wrong about \"%s\"", rows[i].text);
         flow_template_unref(tmpl);
     }
@@ -101,12 +102,14 @@ static void a_failed_render_leaves_the_output_as_it_was(void **state)
     const FlowTemplateVar vars[] = {{"x", flow_value_int(0)}};
     flow_buf_init(&out, 0);
     flow_buf_str(&out, "before ");
-    assert_int_equal(flow_template_render(tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, &error),
-                     FLOW_INVALID_ARGUMENT);
+    assert_int_equal(
+        flow_template_render(tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, &error),
+        FLOW_INVALID_ARGUMENT);
     assert_string_equal(flow_buf_text(&out), "before ");
     const FlowTemplateVar good[] = {{"x", flow_value_int(2)}};
-    assert_int_equal(flow_template_render(tmpl, &(FlowTemplateContext){.vars = good, .var_count = 1}, &out, NULL, &error),
-                     FLOW_OK);
+    assert_int_equal(
+        flow_template_render(tmpl, &(FlowTemplateContext){.vars = good, .var_count = 1}, &out, NULL, &error),
+        FLOW_OK);
     assert_string_equal(flow_buf_text(&out), "before text 0.5");
     flow_buf_done(&out);
     flow_template_unref(tmpl);
@@ -134,23 +137,20 @@ static void the_output_buffer_may_bound_it_further(void **state)
 static void lists_the_paths_that_a_template_reads(void **state)
 {
     (void)state;
-    static const char source[] = "{% set own = 1 %}{{ own }}{{ range(3) }}\n"
-                                 "{{ data.counter.current + data.counter.current }} {{ data['first name'].x }}\n"
-                                 "{{ data.rows[0].id }}{{ data.maybe | default(1) }}{{ data.other is defined }}"
-                                 "{% for r in data.rows %}{{ r.title }}{% if r[data.key] %}{% endif %}{% endfor %}{{ env.HOME }}";
+    static const char source[] =
+        "{% set own = 1 %}{{ own }}{{ range(3) }}\n"
+        "{{ data.counter.current + data.counter.current }} {{ data['first name'].x }}\n"
+        "{{ data.rows[0].id }}{{ data.maybe | default(1) }}{{ data.other is defined }}"
+        "{% for r in data.rows %}{{ r.title }}{% if r[data.key] %}{% endif %}{% endfor %}{{ env.HOME }}";
     static const struct {
         const char *text;
         unsigned line, column;
         bool guarded;
     } expected[] = {
-        {"data.counter.current", 2, 4, false},
-        {"data.first name.x", 2, 54, false},
-        {"data.rows.0.id", 3, 4, false},
-        {"data.maybe", 3, 25, true},
-        {"data.other", 3, 54, true},
-        {"data.rows", 3, 90, false},
-        {"data.key", 3, 123, false},
-        {"env.HOME", 3, 161, false},
+        {"data.counter.current", 2, 4, false}, {"data.first name.x", 2, 54, false},
+        {"data.rows.0.id", 3, 4, false},       {"data.maybe", 3, 25, true},
+        {"data.other", 3, 54, true},           {"data.rows", 3, 90, false},
+        {"data.key", 3, 123, false},           {"env.HOME", 3, 161, false},
     };
     FlowTemplate *tmpl = compiled(source);
     assert_int_equal(flow_template_path_count(tmpl), FLOW_COUNT(expected));
@@ -186,8 +186,9 @@ static void strings_may_hold_anything(void **state)
     FlowTemplate *tmpl = compiled("{{ s }}{{ s | length }}{{ s | upper }}");
     FlowBuf out;
     flow_buf_init(&out, 0);
-    assert_int_equal(flow_template_render(tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, NULL),
-                     FLOW_OK);
+    assert_int_equal(
+        flow_template_render(tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, NULL),
+        FLOW_OK);
     assert_int_equal(out.len, 7);
     assert_memory_equal(out.data, "a\0b3A\0B", 7);
     flow_buf_done(&out);

@@ -6,12 +6,16 @@
 enum { THREADS = 8, ROUNDS = 200 };
 
 static const char source[] =
-    "Hello {{ data.user.name | title }}{% set total = namespace(n=0) %}{% macro cell(x, w=5) %}[{{ x | string | center(w) }}]"
-    "{% endmacro %}{% for r in data.rows if r.n %}{{ loop.index }}:{{ cell(r.title) }}{% set total.n = total.n + r.n %}"
-    "{% else %}none{% endfor %} {{ total.n }} {{ data.rows | map(attribute='title') | join(', ') }} {{ data | tojson | length }}"
+    "Hello {{ data.user.name | title }}{% set total = namespace(n=0) %}{% macro cell(x, w=5) %}[{{ x | "
+    "string | center(w) }}]"
+    "{% endmacro %}{% for r in data.rows if r.n %}{{ loop.index }}:{{ cell(r.title) }}{% set total.n = "
+    "total.n + r.n %}"
+    "{% else %}none{% endfor %} {{ total.n }} {{ data.rows | map(attribute='title') | join(', ') }} {{ data "
+    "| tojson | length }}"
     " {{ 'a1b2' | regex_replace('[0-9]', '#') }} {{ '[1, 2]' | from_json | sum }} {{ 2 ** 100 }}";
 
-static const char expected[] = "Hello Ada Lovelace1:[ one ]2:[three] 4 one, two, three 124 a#b# 3 1267650600228229401496703205376";
+static const char expected[] =
+    "Hello Ada Lovelace1:[ one ]2:[three] 4 one, two, three 124 a#b# 3 1267650600228229401496703205376";
 
 typedef struct Shared {
     const FlowTemplate *tmpl;
@@ -28,8 +32,8 @@ static void *render_often(void *context)
         FlowValue data = flow_value_ref(shared->data);
         const FlowTemplateVar vars[] = {{"data", data}};
         flow_buf_clear(&out);
-        FlowStatus status =
-            flow_template_render(shared->tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, NULL);
+        FlowStatus status = flow_template_render(
+            shared->tmpl, &(FlowTemplateContext){.vars = vars, .var_count = 1}, &out, NULL, NULL);
         wrong += status != FLOW_OK || strcmp(flow_buf_text(&out), expected) != 0;
         flow_value_unref(data);
     }
@@ -44,8 +48,9 @@ static void share_one_template(void **state)
     FlowError error;
     if (flow_template_compile(source, sizeof source - 1, NULL, &tmpl, NULL, &error) != FLOW_OK)
         fail_msg("%s", error.message);
-    Shared shared = {tmpl, test_json("{\"user\":{\"name\":\"ada lovelace\"},\"rows\":[{\"title\":\"one\",\"n\":1},"
-                                     "{\"title\":\"two\",\"n\":0},{\"title\":\"three\",\"n\":3}]}")};
+    Shared shared = {tmpl,
+                     test_json("{\"user\":{\"name\":\"ada lovelace\"},\"rows\":[{\"title\":\"one\",\"n\":1},"
+                               "{\"title\":\"two\",\"n\":0},{\"title\":\"three\",\"n\":3}]}")};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, render_often, &shared), 0);
