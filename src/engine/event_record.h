@@ -31,18 +31,21 @@ void flow_event_detail_unref(FlowEventDetail *detail); /* NULL is fine */
 /* Bits of a UUID, the first digits first, as text. */
 void flow_uuid_text(const uint64_t bits[2], char to[FLOW_UUID_TEXT]);
 
+/* One cache line: it travels from the core of the loop to that of control. */
 typedef struct FlowEventRecord {
-    int64_t mono_ns, wall_ns;
+    int64_t wall_ns;
     uint64_t iteration;
     int64_t duration_ns;
     uint64_t id_bits[2];     /* the payload's UUID; 0, 0: none, or see detail */
     FlowEventDetail *detail; /* owned; may be NULL */
-    uint32_t node;           /* in the loop's plan */
+    uint32_t node;           /* in the loop's plan; UINT32_MAX: none */
+    uint32_t loop;           /* among the run's, filled in by control; UINT32_MAX: of the run itself */
     uint16_t branch;         /* NODE_COMPLETED: UINT16_MAX: none */
     uint8_t kind;            /* FlowEventKind */
     uint8_t old_state, new_state;
     uint8_t outcome; /* FlowUnitOutcome; LOG: the level; QUEUE_BOUND: reached */
 } FlowEventRecord;
+_Static_assert(sizeof(FlowEventRecord) == 64, "an event takes one cache line");
 
 /*
  * A ring with one writer (the loop's thread) and one reader (control). Where it is full the writer counts what it had to
@@ -56,7 +59,7 @@ typedef struct FlowEventRing {
     /* The reader looks by itself and needn't be woken; false: the writer that sets it wakes the reader. */
     _Atomic bool is_awake;
     uint32_t mask;
-    FlowEventRecord records[];
+    _Alignas(64) FlowEventRecord records[];
 } FlowEventRing;
 
 /* `size` a power of two. NULL when there is no memory. */
@@ -71,9 +74,7 @@ static inline FlowEventRecord *flow_event_ring_next(FlowEventRing *ring, FlowEve
     if (__builtin_expect(at - ring->read_seen > ring->mask, 0)) {
         ring->read_seen = atomic_load_explicit(&ring->read, memory_order_acquire);
         if (at - ring->read_seen > ring->mask) {
-            atomic_store_explicit(&ring->dropped[kind],
-                                  atomic_load_explicit(&ring->dropped[kind], memory_order_relaxed) + 1,
-                                  memory_order_relaxed);
+            atomic_fetch_add_explicit(&ring->dropped[kind], 1, memory_order_relaxed);
             return NULL;
         }
     }

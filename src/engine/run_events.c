@@ -47,7 +47,7 @@ void flow_run_events__init(FlowRunEvents *events, FlowRun *run)
     flow_list_init(&events->watches);
 }
 
-static FlowKeptEvent *kept(FlowRunEvents *events, uint64_t cursor)
+static FlowEventRecord *kept(FlowRunEvents *events, uint64_t cursor)
 {
     return &events->kept[cursor & (events->capacity - 1)];
 }
@@ -55,7 +55,7 @@ static FlowKeptEvent *kept(FlowRunEvents *events, uint64_t cursor)
 void flow_run_events__done(FlowRunEvents *events)
 {
     for (uint64_t at = events->first; at < events->next; at++)
-        flow_event_detail_unref(kept(events, at)->record.detail);
+        flow_event_detail_unref(kept(events, at)->detail);
     free(events->kept);
     pthread_mutex_destroy(&events->lock);
     pthread_cond_destroy(&events->ready_done);
@@ -63,9 +63,9 @@ void flow_run_events__done(FlowRunEvents *events)
 
 static void evict(FlowRunEvents *events)
 {
-    FlowKeptEvent *oldest = kept(events, events->first);
-    events->evicted[oldest->record.kind]++;
-    flow_event_detail_unref(oldest->record.detail);
+    FlowEventRecord *oldest = kept(events, events->first);
+    events->evicted[oldest->kind]++;
+    flow_event_detail_unref(oldest->detail);
     events->first++;
 }
 
@@ -73,7 +73,7 @@ static void evict(FlowRunEvents *events)
 static void grow(FlowRunEvents *events)
 {
     uint32_t capacity = events->capacity ? events->capacity * 2 : FIRST_CAPACITY;
-    FlowKeptEvent *larger = flow_malloc(capacity * sizeof *larger);
+    FlowEventRecord *larger = flow_malloc(capacity * sizeof *larger);
     for (uint64_t at = events->first; at < events->next; at++)
         larger[at & (capacity - 1)] = *kept(events, at);
     free(events->kept);
@@ -88,7 +88,9 @@ static void add(FlowRunEvents *events, uint32_t loop, const FlowEventRecord *rec
         evict(events);
     if (events->next - events->first == events->capacity)
         grow(events);
-    *kept(events, events->next) = (FlowKeptEvent){*record_take, loop};
+    FlowEventRecord *record = kept(events, events->next);
+    *record = *record_take;
+    record->loop = loop;
     events->next++;
 }
 
@@ -106,7 +108,8 @@ void flow_run_events__dropped(FlowRunEvents *events, FlowEventKind kind, uint64_
     pthread_mutex_unlock(&events->lock);
 }
 
-uint32_t flow_run_events__drain(FlowRunEvents *events, uint32_t loop, FlowEventRing *ring, uint32_t max)
+uint32_t flow_run_events__drain(FlowRunEvents *events, uint32_t loop, FlowEventRing *ring, uint32_t max,
+                                bool *ret_dropped)
 {
     uint64_t from = atomic_load_explicit(&ring->read, memory_order_relaxed);
     uint64_t until = atomic_load_explicit(&ring->written, memory_order_acquire);
@@ -115,9 +118,15 @@ uint32_t flow_run_events__drain(FlowRunEvents *events, uint32_t loop, FlowEventR
     pthread_mutex_lock(&events->lock);
     for (uint64_t at = from; at != until; at++)
         add(events, loop, &ring->records[at & ring->mask]);
+    uint64_t dropped = 0;
     for (unsigned kind = 0; kind < FLOW_EVENT_KIND_COUNT; kind++)
-        if (atomic_load_explicit(&ring->dropped[kind], memory_order_relaxed) != 0)
-            events->dropped[kind] += atomic_exchange(&ring->dropped[kind], 0);
+        if (atomic_load_explicit(&ring->dropped[kind], memory_order_relaxed) != 0) {
+            uint64_t count = atomic_exchange(&ring->dropped[kind], 0);
+            events->dropped[kind] += count;
+            dropped += count;
+        }
+    if (ret_dropped)
+        *ret_dropped |= dropped > 0;
     pthread_mutex_unlock(&events->lock);
     atomic_store_explicit(&ring->read, until, memory_order_release);
     return (uint32_t)(until - from);

@@ -10,18 +10,13 @@
 #include "base/list.h"
 #include "engine/engine_internal.h"
 
-typedef struct FlowKeptEvent {
-    FlowEventRecord record;
-    uint32_t loop; /* FLOW_GRAPH_NONE: of the run */
-} FlowKeptEvent;
-
 typedef struct FlowRunEvents {
     FlowRun *run;
     pthread_mutex_t lock;
     pthread_cond_t ready_done;
     /* by lock */
-    FlowKeptEvent *kept;  /* ring of `capacity`, a power of two; NULL until the first event */
-    uint64_t first, next; /* cursors: kept are [first, next) */
+    FlowEventRecord *kept; /* ring of `capacity`, a power of two; NULL until the first event */
+    uint64_t first, next;  /* cursors: kept are [first, next) */
     uint32_t capacity;
     bool has_ended;                          /* nothing is added any more */
     uint64_t evicted[FLOW_EVENT_KIND_COUNT]; /* with cursors below `first` */
@@ -39,8 +34,9 @@ void flow_run_events__done(FlowRunEvents *events);
 /* Takes the record's detail. */
 void flow_run_events__add(FlowRunEvents *events, uint32_t loop, const FlowEventRecord *record_take);
 void flow_run_events__dropped(FlowRunEvents *events, FlowEventKind kind, uint64_t count);
-/* Up to `max` records of a loop's ring; how many there were. */
-uint32_t flow_run_events__drain(FlowRunEvents *events, uint32_t loop, FlowEventRing *ring, uint32_t max);
+/* Up to `max` records of a loop's ring; how many there were. `ret_dropped` (may be NULL): the loop had to drop some. */
+uint32_t flow_run_events__drain(FlowRunEvents *events, uint32_t loop, FlowEventRing *ring, uint32_t max,
+                                bool *ret_dropped);
 /* Tells watches that have something to read. */
 void flow_run_events__tell(FlowRunEvents *events);
 /* The run has ended: watches end when they have read everything. */

@@ -6,8 +6,10 @@
 
 #include "engine/run_internal.h"
 
-enum { DRAIN_AT_A_TIME = 4096, RING_RECORDS = 8192 };
-static const int64_t DRAIN_PAUSE_NS = 5 * FLOW_NS_PER_MS;
+enum { RING_RECORDS = 8192 };
+/* Between two looks into the rings. A loop that tells more than a ring takes in the short time loses events anyway: then
+ * moving fewer of them between the cores costs it less. */
+static const int64_t SHORT_PAUSE_NS = 5 * FLOW_NS_PER_MS, LONG_PAUSE_NS = 20 * FLOW_NS_PER_MS;
 
 /* ---- by post ---- */
 
@@ -72,11 +74,11 @@ static void collect_drops(FlowRun *run)
 }
 
 /* True when there may be more in this ring, or its writer will soon write: look again. */
-static bool drain_ring(FlowRun *run, FlowRunLoop *loop)
+static bool drain_ring(FlowRun *run, FlowRunLoop *loop, bool *ret_dropped)
 {
     if (loop->ring == NULL || !atomic_load(&loop->ring->is_awake))
         return false;
-    if (flow_run_events__drain(&run->events, loop->index, loop->ring, DRAIN_AT_A_TIME) > 0)
+    if (flow_run_events__drain(&run->events, loop->index, loop->ring, RING_RECORDS, ret_dropped) > 0)
         return true;
     /* Nothing for a while: the writer is to wake us. It may have written before it could see that. */
     atomic_store(&loop->ring->is_awake, false);
@@ -87,14 +89,16 @@ static bool drain_ring(FlowRun *run, FlowRunLoop *loop)
 
 void flow_run__drain_rings(FlowRun *run)
 {
-    bool again = false;
+    bool again = false, dropped = false;
     collect_drops(run);
     for (uint32_t i = 0; i < run->loop_count; i++)
-        again |= drain_ring(run, &run->loops[i]);
+        again |= drain_ring(run, &run->loops[i], &dropped);
     flow_run_events__tell(&run->events);
     /* Looking at intervals costs the writers no wake-ups, and lets us take many events at once. */
     if (again && !flow_timer_armed(&run->drain_timer))
-        flow_timer_start(&run->drain_timer, run->engine->clock->is_test ? 0 : DRAIN_PAUSE_NS);
+        flow_timer_start(&run->drain_timer, run->engine->clock->is_test ? 0
+                                            : dropped                   ? LONG_PAUSE_NS
+                                                                        : SHORT_PAUSE_NS);
 }
 
 void flow_run__on_drain_timer(FlowTimer *timer)
@@ -119,7 +123,7 @@ void flow_run__drain_completely(FlowRun *run)
     collect_drops(run);
     for (uint32_t i = 0; i < run->loop_count; i++) {
         FlowRunLoop *loop = &run->loops[i];
-        while (loop->ring && flow_run_events__drain(&run->events, i, loop->ring, DRAIN_AT_A_TIME) > 0)
+        while (loop->ring && flow_run_events__drain(&run->events, i, loop->ring, RING_RECORDS, NULL) > 0)
             ;
     }
 }
@@ -172,7 +176,7 @@ void flow_run__free_old_ring(FlowRun *run, FlowRunLoop *loop)
 {
     if (loop->old_ring == NULL || flow_runner_ring(loop->runner) == loop->old_ring)
         return;
-    while (flow_run_events__drain(&run->events, loop->index, loop->old_ring, DRAIN_AT_A_TIME) > 0)
+    while (flow_run_events__drain(&run->events, loop->index, loop->old_ring, RING_RECORDS, NULL) > 0)
         ;
     flow_event_ring_free(loop->old_ring);
     loop->old_ring = NULL;

@@ -44,15 +44,16 @@ static FlowEventRecord *next(FlowRunner *runner, FlowEventKind kind, FlowEventRe
         (ring == NULL && !(always & FLOW_EVENT_BIT(kind))))
         return NULL;
     FlowEventRecord *record = ring ? flow_event_ring_next(ring, kind) : local;
+    runner->ring_is_full = record == NULL;
     if (record)
-        *record =
-            (FlowEventRecord){.mono_ns = runner->now_ns, .node = FLOW_GRAPH_NONE, .kind = (uint8_t)kind};
+        *record = (FlowEventRecord){.wall_ns = runner->now_ns + runner->wall_offset_ns,
+                                    .node = FLOW_GRAPH_NONE,
+                                    .kind = (uint8_t)kind};
     return record;
 }
 
 static void commit(FlowRunner *runner, FlowEventRecord *record, const FlowEventRecord *local)
 {
-    record->wall_ns = record->mono_ns + runner->wall_offset_ns;
     if (record != local) {
         flow_event_ring_commit(atomic_load_explicit(&runner->ring, memory_order_relaxed));
         runner->has_events = true;
@@ -202,6 +203,13 @@ void flow_runner__emit_log(FlowStrand *strand, FlowLogLevel level, const char *m
 void flow_runner__events_done(FlowRunner *runner)
 {
     FlowEventRing *ring = atomic_load_explicit(&runner->ring, memory_order_relaxed);
+    if (runner->ring_is_full) {
+        for (unsigned kind = 0; kind < FLOW_EVENT_KIND_COUNT; kind++)
+            if (ring && runner->dropped[kind] > 0)
+                atomic_fetch_add_explicit(&ring->dropped[kind], runner->dropped[kind], memory_order_relaxed);
+        memset(runner->dropped, 0, sizeof runner->dropped);
+        runner->ring_is_full = false;
+    }
     if (!runner->has_events || ring == NULL)
         return;
     runner->has_events = false;

@@ -266,8 +266,10 @@ struct FlowRunner {
     int64_t wall_offset_ns; /* wall - monotonic, as of this turn */
     unsigned listen;        /* FLOW_EVENT_BIT()s that somebody wants */
     bool listen_payloads, has_events;
-    FlowLoopState said_state; /* in the last LOOP_STATE event */
-    uint64_t random[4];       /* of payload ids */
+    bool ring_is_full;                       /* was found so in this turn */
+    uint32_t dropped[FLOW_EVENT_KIND_COUNT]; /* since then */
+    FlowLoopState said_state;                /* in the last LOOP_STATE event */
+    uint64_t random[4];                      /* of payload ids */
 
     FlowList ready;         /* FlowStrand.link: those to be run */
     FlowList units;         /* listed ones, oldest first, until they are handed to the store */
@@ -306,9 +308,14 @@ struct FlowRunner {
 
 /* ---- runner.c ---- */
 
-static inline bool flow_runner__listens(const FlowRunner *runner, FlowEventKind kind)
+/* Whether somebody wants such an event. Counts it as dropped when there is no room for it: a ring that was found full
+ * stays so for the rest of the turn, so that a watcher who doesn't keep up costs next to nothing. */
+static inline bool flow_runner__listens(FlowRunner *runner, FlowEventKind kind)
 {
-    return __builtin_expect((runner->listen & FLOW_EVENT_BIT(kind)) != 0, 0);
+    if (__builtin_expect((runner->listen & FLOW_EVENT_BIT(kind)) == 0, 1))
+        return false;
+    runner->dropped[kind] += runner->ring_is_full;
+    return !runner->ring_is_full;
 }
 
 /* Within a turn. */
@@ -418,7 +425,32 @@ void flow_strand__finished(FlowNodeCall *call, FlowNodeOutcome outcome);
 void flow_strand__cancel(FlowStrand *strand);
 void flow_strand__timed_out(FlowTimer *timer);
 /* Lets the next one have a node that executes one at a time. */
-void flow_strand__release(FlowStrand *strand);
+void flow_strand__give_way(FlowRunnerNode *node);
+
+static inline void flow_strand__release(FlowStrand *strand)
+{
+    FlowRunnerNode *node = &strand->runner->nodes[strand->at];
+    if (node->busy == strand)
+        flow_strand__give_way(node);
+}
+
+/* As flow_node_call_reset(), for a call whose answer was taken out or cleared: its values are null already. */
+static inline void flow_strand__reset_call(FlowNodeCall *call)
+{
+    call->cancelled = call->has_data = call->has_metadata = call->has_state = call->has_result = false;
+    call->branch = 0;
+    call->waiting = NULL;
+    call->error.status = FLOW_OK;
+}
+
+/* As flow_node_call_done(). */
+static inline void flow_strand__clear_call(FlowNodeCall *call)
+{
+    if (call->has_data || call->has_metadata || call->has_state || call->has_result ||
+        !flow_value_is_null(call->elements))
+        flow_node_call_done(call);
+}
+
 void flow_strand__push(FlowStrand *strand, uint32_t edge, uint32_t join, FlowValue data_take,
                        FlowValue metadata_take);
 void flow_strand__set(FlowStrand *strand, uint32_t node, FlowValue data_take, FlowValue metadata_take);

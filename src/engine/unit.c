@@ -140,7 +140,7 @@ static FlowNodeOutcome execute(FlowStrand *strand)
     const FlowNodeType *type = node->node.type;
     FlowNodeCall *call = &strand->call;
 
-    flow_node_call_reset(call);
+    flow_strand__reset_call(call);
     call->node = &node->node;
     call->data = strand->vars[FLOW_VAR_DATA].value = strand->data;
     call->metadata = strand->vars[FLOW_VAR_METADATA].value = strand->metadata;
@@ -198,16 +198,13 @@ static bool acquire(FlowStrand *strand)
     return true;
 }
 
-void flow_strand__release(FlowStrand *strand)
+void flow_strand__give_way(FlowRunnerNode *node)
 {
-    FlowRunnerNode *node = &strand->runner->nodes[strand->at];
-    if (node->busy != strand)
-        return;
     FlowList *link = flow_list_pop_front(&node->waiting);
     node->busy = link ? flow_list_entry(link, FlowStrand, link) : NULL;
     if (node->busy) {
         node->busy->state = FLOW_STRAND_READY;
-        flow_list_push_back(&strand->runner->ready, link);
+        flow_list_push_back(&node->runner->ready, link);
     }
 }
 
@@ -420,7 +417,6 @@ static bool conclude(FlowStrand *strand, FlowNodeOutcome outcome)
         flow_runner__emit_node_ended(strand, outcome, took_ns);
 
     if (unit->failure) {
-        flow_node_call_done(call);
         fail(unit, strand, NULL);
         return false;
     }
@@ -434,7 +430,7 @@ static bool conclude(FlowStrand *strand, FlowNodeOutcome outcome)
         flow_unit__note_state(unit, strand->at, flow_value_steal(&call->out_state));
     release_form(strand);
     if (outcome != FLOW_NODE_DONE) {
-        flow_node_call_done(call);
+        flow_strand__clear_call(call);
         end_branch(strand, outcome == FLOW_NODE_FILTERED);
     } else if (!(node->node.type->flags & FLOW_NODE_FOR_EACH))
         go_on(strand);

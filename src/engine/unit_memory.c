@@ -217,7 +217,7 @@ void flow_strand__free(FlowStrand *strand)
         flow_form_values_done(&strand->form_values);
         strand->owns_form_values = false;
     }
-    flow_node_call_done(&strand->call);
+    flow_strand__clear_call(&strand->call);
     flow_value_clear(&strand->rendered);
     flow_value_clear(&strand->data);
     flow_value_clear(&strand->metadata);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static FlowKeptEvent *kept(FlowRunEvents *events, uint64_t cursor)
+static FlowEventRecord *kept(FlowRunEvents *events, uint64_t cursor)
 {
     return &events->kept[cursor & (events->capacity - 1)];
 }
@@ -35,7 +35,7 @@ FlowWatch *flow_watch__new(FlowRunEvents *events, const FlowWatchOptions *option
         watch->snapshot = flow_run_view_ref(snapshot);
     }
     for (uint64_t at = events->first; at < watch->cursor; at++)
-        watch->passed[kept(events, at)->record.kind]++;
+        watch->passed[kept(events, at)->kind]++;
     flow_list_push_back(&events->watches, &watch->link);
     pthread_mutex_unlock(&events->lock);
     flow_run__ref(events->run);
@@ -45,16 +45,16 @@ FlowWatch *flow_watch__new(FlowRunEvents *events, const FlowWatchOptions *option
 
 /* ---- what it wants ---- */
 
-static const FlowPlanNode *node_of(const FlowWatch *watch, const FlowKeptEvent *event)
+static const FlowPlanNode *node_of(const FlowWatch *watch, const FlowEventRecord *event)
 {
     const FlowPlan *plan =
         event->loop == FLOW_GRAPH_NONE ? NULL : flow_run__plan(watch->events->run, event->loop);
-    return plan && event->record.node != FLOW_GRAPH_NONE ? &plan->nodes[event->record.node] : NULL;
+    return plan && event->node != FLOW_GRAPH_NONE ? &plan->nodes[event->node] : NULL;
 }
 
-static bool wants(const FlowWatch *watch, const FlowKeptEvent *event)
+static bool wants(const FlowWatch *watch, const FlowEventRecord *event)
 {
-    if (!(watch->kinds & FLOW_EVENT_BIT(event->record.kind)))
+    if (!(watch->kinds & FLOW_EVENT_BIT(event->kind)))
         return false;
     const FlowPlanNode *node = watch->node_ids.count ? node_of(watch, event) : NULL;
     return node == NULL || flow_map_find(&watch->node_ids, node->def->id) != NULL;
@@ -88,10 +88,10 @@ bool flow_watch__must_tell(FlowWatch *watch)
     if (watch->snapshot || events->has_ended || watch->cursor < events->first)
         return true;
     while (watch->cursor < events->next) {
-        const FlowKeptEvent *event = kept(events, watch->cursor);
+        const FlowEventRecord *event = kept(events, watch->cursor);
         if (wants(watch, event))
             return true;
-        watch->passed[event->record.kind]++;
+        watch->passed[event->kind]++;
         watch->cursor++;
     }
     note_losses(watch);
@@ -140,11 +140,10 @@ static void fill_detail(FlowWatch *watch, FlowEvent *event, FlowEventDetail *det
     }
 }
 
-static void fill(FlowWatch *watch, const FlowKeptEvent *kept_event, uint64_t cursor, size_t place,
+static void fill(FlowWatch *watch, const FlowEventRecord *record, uint64_t cursor, size_t place,
                  FlowEvent *event)
 {
-    const FlowEventRecord *record = &kept_event->record;
-    const FlowPlanNode *node = node_of(watch, kept_event);
+    const FlowPlanNode *node = node_of(watch, record);
     *event = (FlowEvent){
         .cursor = cursor,
         .time_ns = record->wall_ns,
@@ -156,8 +155,8 @@ static void fill(FlowWatch *watch, const FlowKeptEvent *kept_event, uint64_t cur
         .iteration = record->iteration,
         .duration_ns = record->duration_ns,
     };
-    if (kept_event->loop != FLOW_GRAPH_NONE)
-        event->producer_node_id = flow_run__plan(watch->events->run, kept_event->loop)->nodes[0].def->id;
+    if (record->loop != FLOW_GRAPH_NONE)
+        event->producer_node_id = flow_run__plan(watch->events->run, record->loop)->nodes[0].def->id;
     if (node) {
         event->node_id = node->def->id;
         event->node_type = node->def->type->name;
@@ -203,7 +202,7 @@ static size_t read_snapshot(FlowWatch *watch, FlowEvent *event)
     watch->snapshot = NULL;
     while (watch->cursor <= watch->held_snapshot->cursor && watch->cursor < events->next) {
         if (watch->cursor >= events->first)
-            watch->passed[kept(events, watch->cursor)->record.kind]++;
+            watch->passed[kept(events, watch->cursor)->kind]++;
         watch->cursor++;
     }
     *event = (FlowEvent){.kind = FLOW_EVENT_SNAPSHOT,
@@ -240,12 +239,12 @@ FlowWatchStatus flow_watch_read(FlowWatch *watch, FlowEvent *events, size_t max,
             count += read_snapshot(watch, events + count);
     }
     while (count < max && watch->snapshot == NULL && watch->cursor < source->next) {
-        const FlowKeptEvent *event = kept(source, watch->cursor);
+        const FlowEventRecord *event = kept(source, watch->cursor);
         if (wants(watch, event)) {
             fill(watch, event, watch->cursor, count, &events[count]);
             count++;
         }
-        watch->passed[event->record.kind]++;
+        watch->passed[event->kind]++;
         watch->cursor++;
     }
     if (count < max && watch->snapshot == NULL) {
