@@ -3,7 +3,8 @@
  * ever waits for the store. The window grows while the loop is quick and shrinks when it is slow, because what lies in
  * it can't go to another reader.
  *
- * A take waits in the store until something comes; nobody polls.
+ * The first take says what was there before the loop began. All others wait in the store until something comes; nobody
+ * polls.
  */
 #include "engine/runner_internal.h"
 
@@ -58,7 +59,8 @@ static void on_taken(FlowStoreOp *op)
         adapt(inlet, done->count == done->max);
         inlet->filled_ns = runner->now_ns;
         add(inlet, done->count);
-    } else if (op->error.status != FLOW_CANCELLED) {
+        inlet->has_looked = true;
+    } else if (strcmp(op->error.reason, "STORE_AWAY") != 0 && op->error.status != FLOW_CANCELLED) {
         flow_runner__store_failed(runner, &op->error);
     }
     flow_store_op_done(op);
@@ -74,7 +76,7 @@ static void take(FlowInlet *inlet)
                           .queue = inlet->queue,
                           .deliveries = inlet->taken,
                           .max = inlet->size,
-                          .wait = true};
+                          .wait = inlet->has_looked};
     inlet->is_taking = true;
     flow_store_take(flow_engine__store(inlet->runner->engine), op);
 }
@@ -86,19 +88,15 @@ void flow_inlet__open(FlowInlet *inlet)
         take(inlet);
 }
 
-/* The queue was empty when the loop began: what comes later is a later concern. */
-bool flow_inlet__has_leftovers(const FlowInlet *inlet)
-{
-    FlowStoreQueueView view = flow_store_queue_view(inlet->queue);
-    return inlet->count == 0 && inlet->is_taking && view.queued > 0 && !view.paused;
-}
-
 FlowDelivery *flow_inlet__next(FlowInlet *inlet)
 {
-    if (inlet->count == 0 || inlet->is_untaking)
+    FlowDelivery *delivery = NULL;
+    if (inlet->is_untaking)
         return NULL;
-    FlowDelivery *delivery = inlet->window[inlet->first++];
-    inlet->count--;
+    if (inlet->count > 0) {
+        delivery = inlet->window[inlet->first++];
+        inlet->count--;
+    }
     if (!inlet->is_held && !inlet->is_taking && inlet->count <= inlet->size / 2)
         take(inlet);
     return delivery;

@@ -201,6 +201,7 @@ typedef struct FlowInlet {
     uint32_t size;     /* how many to take next: grows while the loop is quick */
     int64_t filled_ns; /* when the last ones came */
     bool is_taking, is_untaking, is_held;
+    bool has_looked; /* what was queued before the loop began is here */
 } FlowInlet;
 
 typedef enum FlowRunnerPhase {
@@ -282,7 +283,7 @@ struct FlowRunner {
     uint32_t free_unit_count, free_strand_count;
 
     FlowInlet inlet; /* the reader's queue; for other producers the loop's entry */
-    bool producer_is_done, queue_is_drained, is_entry_checked;
+    bool producer_is_done, queue_is_drained;
     FlowStoreUntil *drained; /* on its way */
     uint64_t resumes_seen;
     bool was_held, was_paused, is_forced, drained_cancelled;
@@ -386,8 +387,6 @@ void flow_inlet__done(FlowInlet *inlet);
 void flow_inlet__open(FlowInlet *inlet);
 /* NULL: nothing here now. The reference is yours. */
 FlowDelivery *flow_inlet__next(FlowInlet *inlet);
-/* Something was queued before the loop began and is still on its way here. */
-bool flow_inlet__has_leftovers(const FlowInlet *inlet);
 /* What is in the window stays there; flow_inlet__next() still gives it. */
 void flow_inlet__stop_taking(FlowInlet *inlet);
 /* Nothing is on its way, and nothing in the window. */

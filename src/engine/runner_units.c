@@ -70,9 +70,8 @@ FlowStrand *flow_runner__begin_unit(FlowRunner *runner)
         flow_timer_armed(&runner->back_off))
         return NULL;
     /* What was redriven while the loop was not running comes first. */
-    if (!runner->is_entry_checked && flow_inlet__has_leftovers(&runner->inlet))
+    if (!runner->inlet.has_looked)
         return NULL;
-    runner->is_entry_checked = true;
     FlowValue data = flow_value_object();
     /* Room for what the first few nodes add, so that the object doesn't have to grow under each of them. */
     if (runner->nodes[0].node.type->output_key)
