@@ -409,7 +409,8 @@ static void print_wrapped(FILE *to, const char *text)
 void flow_settings_help(FILE *to)
 {
     fputs("flowd - the FlowEngine server\n\n"
-          "Usage: flowd [--SETTING VALUE]...\n       flowd test FILE...    (runs workflow tests: flowd test --help)\n\n"
+          "Usage: flowd [--SETTING VALUE]...\n       flowd test FILE...    (runs workflow tests: flowd test "
+          "--help)\n\n"
           "Each setting is also an environment variable (--grpc-listen: FLOWD_GRPC_LISTEN) and a line\n"
           "`grpc-listen = VALUE` of the configuration file. Flags win over the environment, that over the "
           "file.\n\n"

@@ -109,7 +109,7 @@ static const Row rows[] = {
     {"for-each: filtered elements are left out, count stays",
      "p>a a>f f.body>x1 x1>c c.a>d c.b>x2 f.default>x3 x3>w",
      "{" ONE "'a': {'set': {'array': [1, 2], 'way': 'a'}}, 'c': {'by': 'way'}, 'x3': {'remove': ['array', "
-             "'way', 'item']}, " Q("w") "}",
+     "'way', 'item']}, " Q("w") "}",
      " p a f x1 c d x1 c d x3 w p", "[{'for_each': {'results': [], 'count': 2}}]", 1, 0, 0},
     {"for-each: several ends are joined", "p>a a>f f.body>x1 f.body>x2 f.default>x3 x3>w",
      "{" ONE
